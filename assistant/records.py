@@ -1,0 +1,146 @@
+"""The records: the one source of every number, side, count and absence that a person reads.
+
+pydantic models only; `answer_schema()` is the JSON Schema of answer.json. Voxels live beside them in `Answer`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from assistant.plan import SkillCall
+
+SCHEMA_VERSION = "1.0"
+INTENDED_USE = "Research only. AI-generated, preliminary, not for clinical use."
+
+
+class Record(BaseModel):
+    """Base of all records: frozen, and an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Status(StrEnum):
+    """What a search ended with. NOT_SEEN only for structures searched, in view and complete."""
+
+    SEEN = "seen"
+    NOT_SEEN = "not seen"
+    NOT_ASSESSABLE = "not assessable"
+
+
+class Measurement(Record):
+    """One number with its unit and how it was got. `id` is '<finding id>.<quantity>', e.g. 'F1.volume'."""
+
+    id: str
+    quantity: str
+    """volume, long_axis, short_axis, who, hu_mean, hu_sd, hu_p5, hu_p50, hu_p95, distance, contact, count, ratio, ..."""
+    value: float
+    unit: str
+    """'mL', 'mm', 'mm2', 'HU', 'slices', '%', '1'."""
+    method: str
+    """Short and citable, e.g. 'voxel count x voxel volume'."""
+    endpoints_mm: tuple[tuple[float, float, float], tuple[float, float, float]] | None = None
+    """RAS+ mm ends of an axis."""
+    slice_index: int | None = None
+    """Index along the CT's own up-down axis, counted from 0 as stored."""
+
+
+class BoxRecord(Record):
+    """A box: half-open voxels on the CT's own grid, and the same in RAS+ mm."""
+
+    start: tuple[int, int, int]
+    stop: tuple[int, int, int]
+    centre_mm: tuple[float, float, float]
+    size_mm: tuple[float, float, float]
+    confidence: float | None = None
+
+
+class Site(Record):
+    """Where a finding lies, each word from a closed vocabulary."""
+
+    organ: str | None = None
+    """Name of the structure table."""
+    side: str | None = None
+    """'left' or 'right' (of the patient)."""
+    part: str | None = None
+    """'head', 'body', 'tail', 'upper pole', ..."""
+    segments: tuple[int, ...] = ()
+    """Couinaud segments, largest share first."""
+    first_slice: int | None = None
+    last_slice: int | None = None
+
+
+class Finding(Record):
+    """What is known of one structure or one lesion. `id` is 'F1', 'F2', ... over a whole conversation."""
+
+    id: str
+    structure: str
+    status: Status
+    why: str = ""
+    """One plain sentence for everything but SEEN."""
+    site: Site = Site()
+    complete: bool = True
+    cut_at: tuple[str, ...] = ()
+    """Sides of the scan range that cut it: 'superior', 'inferior', 'left', 'right', 'anterior', 'posterior'."""
+    confidence: float | None = None
+    box: BoxRecord | None = None
+    measurements: tuple[Measurement, ...] = ()
+    mask_file: str | None = None
+    """Relative to answer.json once saved."""
+
+    def measurement(self, quantity: str) -> Measurement | None:
+        """The measurement of one quantity, None when it was not made."""
+        return next((m for m in self.measurements if m.quantity == quantity), None)
+
+
+class Step(Record):
+    """One line of the trace: what ran, on what, for how long."""
+
+    skill: str
+    detail: str
+    seconds: float
+
+
+class WarningRecord(Record):
+    """A stable code and one plain sentence."""
+
+    code: str
+    text: str
+
+
+class Report(Record):
+    """A structured report: sections of finished, verified sentences in reading order."""
+
+    template: str
+    sections: tuple[tuple[str, tuple[str, ...]], ...]
+    """(heading, sentences) pairs."""
+
+
+class AnswerRecord(Record):
+    """answer.json: everything a person was told and where each number comes from."""
+
+    schema_version: str = SCHEMA_VERSION
+    intended_use: str = INTENDED_USE
+    question: str
+    text: str
+    findings: tuple[Finding, ...] = ()
+    report: Report | None = None
+    warnings: tuple[WarningRecord, ...] = ()
+    plan: tuple[SkillCall, ...] = ()
+    planner: str
+    """Which planner spoke."""
+    segmenter: str
+    trace: tuple[Step, ...] = ()
+    dropped: tuple[str, ...] = ()
+    """Sentences that the verifier refused, for the trace only."""
+    seconds: dict[str, float] = Field(default_factory=dict)
+    """'open', 'encode', 'plan', 'skills', 'word', 'total'."""
+    ct: dict[str, Any] = Field(default_factory=dict)
+    """shape, spacing_mm, axcodes and facts of the CT; no name, no path."""
+
+
+def answer_schema() -> dict[str, Any]:
+    """The JSON Schema of answer.json."""
+    return AnswerRecord.model_json_schema()

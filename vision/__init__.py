@@ -1,0 +1,1 @@
+"""Voxels to masks and numbers. Knows structures, writes no sentences."""

@@ -1,0 +1,48 @@
+"""The seam between words and voxels: what any segmenter must offer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from vision.geometry import CTVolume, Mask
+
+Progress = Callable[[str, float], None]
+"""Called with what is being done and the share done in [0, 1]; raises `vision.errors.Cancelled` to stop the work."""
+
+
+def no_progress(step: str, share: float) -> None:
+    """A progress callback that does nothing."""
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What a segmenter computed once for one CT and reuses for every question about it.
+
+    `ct` is the CT it belongs to, `state` is the segmenter's own.
+    """
+
+    ct: CTVolume
+    state: Any
+
+
+class Segmenter(Protocol):
+    """Voxels to masks. Encode once, ask many."""
+
+    name: str
+    """Shown in answers and reports, e.g. 'compact-8 (weights 3f2a...)'."""
+
+    structures: frozenset[str]
+    """Names of the structure table that it can segment itself; derived ones (pancreas parts) are not listed."""
+
+    def encode(self, ct: CTVolume, progress: Progress = no_progress) -> Encoding:
+        """Do the work that is paid once per CT."""
+        ...
+
+    def segment(self, encoding: Encoding, structure: str) -> Mask:
+        """The mask of one of `structures` on the CT's own grid; empty when nothing is found.
+
+        Raises KeyError for a structure that is not in `structures`.
+        """
+        ...
