@@ -1,0 +1,1 @@
+"""Networks and the segmenters built on them."""

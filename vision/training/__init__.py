@@ -1,0 +1,1 @@
+"""From labelled CTs to weights: cases, augmentation, partial-label loss, the recipe."""
