@@ -1,0 +1,7 @@
+"""An analytic abdomen of known truth: a synthetic CT with exact masks, for the demo, the tests and training."""
+
+from vision.phantom.make import make_phantom
+from vision.phantom.tissues import PHASES
+from vision.phantom.truth import Lesion, LesionTruth, Phantom, PhantomTruth
+
+__all__ = ["PHASES", "Lesion", "LesionTruth", "Phantom", "PhantomTruth", "make_phantom"]
