@@ -1,0 +1,28 @@
+"""Measuring: pure functions on masks and CTs. No torch, no sentences; scipy, cc3d and edt load on first use."""
+
+from vision.measure.checks import anatomical_side_check, complete, cut_at
+from vision.measure.components import components, largest_component
+from vision.measure.intensity import Intensity, core_intensity, intensity, relative_attenuation
+from vision.measure.place import Side, centroid_mm, extent_mm, side_of, slice_range
+from vision.measure.size import Axes, axes, recist_measurable, volume_ml
+
+__all__ = [
+    "Axes",
+    "Intensity",
+    "Side",
+    "anatomical_side_check",
+    "axes",
+    "centroid_mm",
+    "complete",
+    "components",
+    "core_intensity",
+    "cut_at",
+    "extent_mm",
+    "intensity",
+    "largest_component",
+    "recist_measurable",
+    "relative_attenuation",
+    "side_of",
+    "slice_range",
+    "volume_ml",
+]
