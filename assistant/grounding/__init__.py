@@ -1,0 +1,22 @@
+"""Grounding: sentences get their numbers from records, and a finished text is read again before a person sees it."""
+
+from __future__ import annotations
+
+from assistant.grounding.numbers import format_measurement
+from assistant.grounding.sentences import split_sentences
+from assistant.grounding.slots import MissingSlot, UnknownWord, listed, render, say, structure_list
+from assistant.grounding.verify import Problem, check_sentences, verify
+
+__all__ = [
+    "MissingSlot",
+    "Problem",
+    "UnknownWord",
+    "check_sentences",
+    "format_measurement",
+    "listed",
+    "render",
+    "say",
+    "split_sentences",
+    "structure_list",
+    "verify",
+]

@@ -1,0 +1,235 @@
+"""Reading a sentence: which structures it is about, and what it claims of each."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from assistant.grounding import words
+from assistant.grounding.lexicon import Lexicon, Mention, plain
+from assistant.grounding.numbers import UNIT_WORDS
+from assistant.grounding.page import ADJECTIVES, Claim, Page, Standing, bound, names_lesion
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """'A is larger than B': subjects by index."""
+
+    word: str
+    first: int
+    second: int
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A sentence read: subjects with their standing, claims about them, comparisons, and what no rule covers."""
+
+    subjects: tuple[Mention, ...]
+    standing: tuple[Standing, ...]
+    claims: tuple[Claim, ...]
+    comparisons: tuple[Comparison, ...]
+    carried: Standing
+    """Standing of what a sentence without a subject is about."""
+    uncovered: tuple[str, ...]
+    over_time: tuple[str, ...]
+
+
+_UNITS = "|".join(sorted((re.escape(unit) for unit in UNIT_WORDS), key=len, reverse=True))
+_DIGITS = r"(?<![\w.,])-?\d+(?:,\d{3})*(?:\.\d+)?"
+_UNIT = rf"(?:\s?({_UNITS})(?![a-z0-9²³]))"
+_NUMBER = re.compile(rf"({_DIGITS}){_UNIT}?(?!\w)")
+_PAIR = re.compile(rf"({_DIGITS}){_UNIT}?\s?(?:x|by)\s?(\d+(?:,\d{{3}})*(?:\.\d+)?){_UNIT}")
+_SPAN = re.compile(rf"({_DIGITS})(?= ?(?:to|and|-) ?(?:\d+(?:,\d{{3}})*(?:\.\d+)?){_UNIT})")
+_COUNT_WORD = rf"\b({'|'.join(words.NUMBER_WORDS)}|{'|'.join(words.SEVERAL)}|both|\d+)"
+_COUNTED = re.compile(rf"{_COUNT_WORD} {ADJECTIVES}$")
+_COUNTED_ALL = re.compile(rf"{_COUNT_WORD} (?:structures|organs)\b")
+_SPELLED = re.compile(rf"\b(?:{'|'.join(word for word in words.NUMBER_WORDS if word != 'one')}|dozens?|pair|couple)\b")
+_ID = re.compile(r"\bf\d+\b")
+_IN = re.compile(r"\b(?:in|within|inside)(?: the| its)? $")
+_OF = re.compile(r"\b(?:of|from)(?: the| its)? $")
+_PRONOUN = re.compile(r"\s*(?:it|its|they|their|this|these)\b")
+_JOIN = re.compile(rf"[\s:(,]*(?:the |a |an )?{ADJECTIVES}")
+_AND = re.compile(rf"\s*(?:,|and|or|nor|, and|, or)\s*(?:the |a |an )?{ADJECTIVES}")
+_NO_GAP = re.compile(rf"(?: (?:the|a|an|any|visible|signs?|evidence|of|further))* {ADJECTIVES}")
+_AFTER_NUMBER = re.compile(r"\s*\(?(?:(?:in|of|as|for)(?: the| its)?)?\s*")
+
+
+def read(sentence: str, *, lexicon: Lexicon) -> Reading:
+    """What one sentence claims; numbers, negations, places and judgements that no rule understands are `uncovered`."""
+    page = Page(plain(sentence))
+    page.refuse(words.FORBIDDEN, "is never covered by a record")
+    page.claims += [Claim("range", (match[1],), *match.span()) for match in page.take(words.RANGE)]
+    page.take(words.NEUTRAL)
+    page.claims += [Claim("no_size", (), *match.span()) for match in page.take(words.NO_SIZE)]
+    page.claims += [_cut(match) for match in page.take(words.CUT)]
+    not_assessable = page.take(words.NOT_ASSESSABLE)
+    subjects = _subjects(page, lexicon)
+    over_time = tuple(match.group() for match in page.take(words.OVER_TIME))
+    page.refuse(words.DESCRIPTION, "has no record")
+    comparisons = _comparisons(page, subjects)
+    _sites(page)
+    _counts(page, subjects)
+    _numbers(page)
+    claims = tuple(bound(claim, subjects, page.text) for claim in page.claims)
+    standing, carried = _standing(page, subjects, not_assessable=not_assessable, claims=claims)
+    page.refuse(words.DIRECTION, "is not covered")
+    page.refuse(words.COMPARATIVE, "is not covered")
+    return Reading(tuple(subjects), standing, claims, comparisons, carried, tuple(page.uncovered), over_time)
+
+
+def _cut(match: re.Match[str]) -> Claim:
+    return Claim("cut", tuple(sorted(re.findall(r"[a-z]+(?<!and)", match[1]))), *match.span())
+
+
+def _subjects(page: Page, lexicon: Lexicon) -> list[Mention]:
+    """What the sentence is about; organs that only say where a lesion lies become claims."""
+    ids = [Mention(match.start(), match.end(), frozenset(), finding=match.group().upper()) for match in page.take(_ID)]
+    named = [mention for mention in lexicon.mentions(page.text) if not _is_segment_site(mention, page.text)]
+    mentions = _merged(sorted([*ids, *named], key=lambda mention: mention.start), page.text)
+    with_lesion = any(names_lesion(mention) for mention in mentions)
+    pronoun = bool(_PRONOUN.match(page.text))
+    subjects: list[Mention] = []
+    for mention in mentions:
+        before = page.text[: mention.start]
+        lesion_before = pronoun or any(names_lesion(subject) for subject in subjects)
+        is_site = not names_lesion(mention) and (
+            (_IN.search(before) and (with_lesion or pronoun)) or (_OF.search(before) and lesion_before)
+        )
+        if is_site and not re.search(r"\b(?:distance|contact|apart)\b", page.text):
+            page.claims.append(Claim("organ", tuple(sorted(mention.names)), mention.start, mention.end))
+        else:
+            subjects.append(mention)
+    for mention in mentions:
+        page.blank(mention.start, mention.end)
+    return subjects
+
+
+def _is_segment_site(mention: Mention, text: str) -> bool:
+    return all(name.startswith("liver_segment_") for name in mention.names) and bool(_IN.search(text[: mention.start]))
+
+
+def _merged(mentions: list[Mention], text: str) -> list[Mention]:
+    """'liver lesion F2', 'F2 (liver lesion)' and 'F2: suspected liver lesion' are one mention each."""
+    merged: list[Mention] = []
+    for mention in mentions:
+        last = merged[-1] if merged else None
+        one_is_id = last is not None and (last.finding is None) != (mention.finding is None)
+        if last and one_is_id and _JOIN.fullmatch(text[last.end : mention.start]):
+            merged[-1] = replace(
+                last, end=mention.end, names=last.names | mention.names, finding=last.finding or mention.finding
+            )
+        else:
+            merged.append(mention)
+    return merged
+
+
+def _comparisons(page: Page, subjects: list[Mention]) -> tuple[Comparison, ...]:
+    comparisons = []
+    for match in page.take(words.COMPARED):
+        before = [at for at, subject in enumerate(subjects) if subject.end <= match.start()]
+        after = [at for at, subject in enumerate(subjects) if subject.start >= match.end()]
+        if before and after:
+            comparisons.append(Comparison(match[1], before[-1], after[0]))
+        else:
+            page.uncovered.append(f"'{match.group()}' does not say of which two")
+    return tuple(comparisons)
+
+
+def _sites(page: Page) -> None:
+    for match in page.take(words.SEGMENTS):
+        numbers = re.findall(r"\d+|[iv]+", match[1])
+        page.claims.append(Claim("segments", tuple(str(words.ROMAN.get(n, n)) for n in numbers), *match.span()))
+    for match in page.take(words.SLICES):
+        page.claims.append(Claim("slices", tuple(n for n in match.groups() if n), *match.span()))
+    page.claims += [Claim("confidence", (match[1],), *match.span()) for match in page.take(words.CONFIDENCE)]
+    page.claims += [Claim("part", (match.group(),), *match.span()) for match in page.take(words.PART)]
+    page.claims += [Claim("side", (match[1],), *match.span()) for match in page.take(words.SIDE)]
+
+
+def _counts(page: Page, subjects: list[Mention]) -> None:
+    for at, subject in enumerate(subjects):
+        match = _COUNTED.search(page.text[: subject.start])
+        if match and not (match[1] == "both" and not names_lesion(subject)):
+            page.claims.append(Claim("count", (match[1],), *match.span(1), about=at))
+            page.blank(*match.span(1))
+    for match in page.take(_COUNTED_ALL):
+        page.claims.append(Claim("count", (match[1],), *match.span(), quantity=("structures",)))
+    page.refuse(_SPELLED, "counts nothing that is on record")
+
+
+def _numbers(page: Page) -> None:
+    before = page.text
+    quantities = [(*match.span(), names) for pattern, names in words.QUANTITIES for match in pattern.finditer(before)]
+    for match in page.take(_PAIR):
+        unit = UNIT_WORDS[match[4]]
+        first = UNIT_WORDS[match[2]] if match[2] else unit
+        page.claims.append(
+            Claim("pair", (match[1].replace(",", ""), first, match[3].replace(",", ""), unit), *match.span())
+        )
+    for match in page.take(_SPAN):
+        claim = Claim("number", (match[1].replace(",", ""), UNIT_WORDS[match[2]]), *match.span())
+        page.claims.append(replace(claim, quantity=_quantity(claim, before, quantities)))
+    for match in page.take(_NUMBER):
+        unit = UNIT_WORDS[match[2]] if match[2] else "1"
+        claim = Claim("number", (match[1].replace(",", ""), unit), *match.span())
+        page.claims.append(replace(claim, quantity=_quantity(claim, before, quantities)))
+    page.refuse(re.compile(r"\S*\d\S*"), "is a number that no record covers")
+
+
+def _quantity(claim: Claim, text: str, quantities: list[tuple[int, int, tuple[str, ...]]]) -> tuple[str, ...]:
+    """The quantity that words next to a number give it: right after it, or before it with no number between."""
+    for start, _, names in quantities:
+        if start >= claim.end and _AFTER_NUMBER.fullmatch(text[claim.end : start]):
+            return names
+    before = [(end, names) for _, end, names in quantities if end <= claim.start]
+    if not before:
+        return ()
+    end, names = max(before)
+    return () if re.search(r"\d", text[end : claim.start]) else names
+
+
+def _standing(
+    page: Page, subjects: list[Mention], *, not_assessable: list[re.Match[str]], claims: tuple[Claim, ...]
+) -> tuple[tuple[Standing, ...], Standing]:
+    """What is said of each subject as a whole, and of 'it' in a sentence without a subject."""
+    standing: list[Standing] = ["present"] * len(subjects)
+    carried: Standing = "present"
+    text = page.text
+    said: list[tuple[list[int], Standing]] = []
+    for claim in claims:
+        if claim.kind == "cut":
+            said.append(([claim.about] if claim.about is not None else [], "cut"))
+    said += [(_group_before(match.start(), subjects, text), "not assessable") for match in not_assessable]
+    said += [(_group_before(match.start(), subjects, text), "absent") for match in page.take(words.NO_AFTER)]
+    for match in page.take(words.NO_BEFORE):
+        group = _group_after(match.end(), subjects, text)
+        if not group:
+            page.uncovered.append(f"'{match.group()}' denies nothing that is on record")
+        said.append((group, "absent"))
+    for group, what in said:
+        carried = what if not group and not subjects else carried
+        if any(standing[at] != "present" for at in group) or (subjects and not group):
+            page.uncovered.append(f"'{what}' is said twice or of nothing")
+        for at in group:
+            standing[at] = what
+    return tuple(standing), carried
+
+
+def _group_before(position: int, subjects: list[Mention], text: str) -> list[int]:
+    """The last subject before a position and those that 'and', 'or' or a comma join to it."""
+    group: list[int] = []
+    for at in reversed([at for at, subject in enumerate(subjects) if subject.end <= position]):
+        if group and not _AND.fullmatch(text[subjects[at].end : subjects[group[-1]].start]):
+            break
+        group.append(at)
+    return group
+
+
+def _group_after(position: int, subjects: list[Mention], text: str) -> list[int]:
+    group: list[int] = []
+    for at in (at for at, subject in enumerate(subjects) if subject.start >= position):
+        gap = text[position if not group else subjects[group[-1]].end : subjects[at].start]
+        if not (_AND if group else _NO_GAP).fullmatch(gap if group else f" {gap.lstrip()}"):
+            break
+        group.append(at)
+    return group

@@ -1,0 +1,150 @@
+"""Sentences that answer a person. Words only: every number, side, count and name comes in through a slot.
+
+A slot with a dot is filled from a finding's record: {F.volume}; F is the subject, A and B are two that are compared,
+CT holds measurements of the CT itself. A slot without a dot is a word of `CLOSED_WORDS` or a list of spoken structure
+names (`STRUCTURE_LISTS`). A lesion is 'suspected': nothing here is proof. An absence says who searched.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+SEGMENT = {
+    "segmented": "The {F.structure} was segmented.",
+    "segmented_volume": "The {F.structure} was segmented; its volume is {F.volume}.",
+    "segmented_cut": "The {F.structure} is cut by the {F.cut_at} end of the scan, so no volume is given.",
+    "segmented_part": "The {F.structure} was segmented as far as it is in the scan.",
+}
+MEASURE = {
+    "volume": "The volume of the {F.structure} is {F.volume}.",
+    "axes": "The {F.structure} measures {F.long_axis} x {F.short_axis} (long axis x short axis, axial plane).",
+    "axes_on_slice": "The long axis of the {F.structure} is {F.long_axis}, on {F.long_axis_slice}.",
+    "long_axis": "The long axis of the {F.structure} is {F.long_axis}.",
+    "short_axis": "The short axis of the {F.structure} is {F.short_axis}.",
+    "who": "The product of the two axes (WHO) of the {F.structure} is {F.who}.",
+    "hu": "The mean attenuation of the {F.structure} is {F.hu_mean} (standard deviation {F.hu_sd}).",
+    "hu_median": "The median attenuation of the {F.structure} is {F.hu_p50}.",
+    "distance": "The distance between the {A.structure} and the {B.structure} is {A.distance}.",
+    "contact": "The contact between the {A.structure} and the {B.structure} is {A.contact}.",
+    "lesion_axes": "Suspected {F.structure} {F.id} measures {F.long_axis} x {F.short_axis}.",
+    "lesion_volume": "The volume of suspected {F.structure} {F.id} is {F.volume}.",
+    "lesion_hu": "The mean attenuation of suspected {F.structure} {F.id} is {F.hu_mean}.",
+}
+DETECT = {
+    "detected_one": "One suspected {F.structure} was detected.",
+    "detected_many": "{F.count} suspected {F.structures} were detected.",
+    "detected_lesion": "{F.id}: suspected {F.structure}, {F.long_axis} x {F.short_axis}, confidence {F.confidence}.",
+    "detected_in_segments": "{F.id}: suspected {F.structure} in {F.segments}, {F.long_axis} x {F.short_axis}.",
+    "detected_in_organ": "{F.id}: suspected {F.structure} in the {F.organ}, {F.long_axis} x {F.short_axis}.",
+    "detected_in_part": "{F.id}: suspected {F.structure} in the {F.part} of the {F.organ}, long axis {F.long_axis}.",
+    "none_detected": "No suspected {F.structure} was detected by the model.",
+    "not_searched": "A suspected {F.structure} was not searched for.",
+    "not_searched_why": "The {F.structure} is not assessable: {F.why}.",
+}
+LOCATE = {
+    "slices": "The {F.structure} lies in {F.slices} (slices are counted from 0).",
+    "side": "The {F.structure} lies on the {F.side} side of the patient.",
+    "lesion_segments": "Suspected {F.structure} {F.id} lies in {F.segments}.",
+    "lesion_part": "Suspected {F.structure} {F.id} lies in the {F.part} of the {F.organ}.",
+    "lesion_organ": "Suspected {F.structure} {F.id} lies in the {F.organ}.",
+    "lesion_slices": "Suspected {F.structure} {F.id} lies in {F.slices} (slices are counted from 0).",
+    "lesion_side": "Suspected {F.structure} {F.id} lies on the {F.side} side of the patient.",
+}
+COUNT = {
+    "count_one": "There is one suspected {F.structure}.",
+    "count_many": "There are {F.count} suspected {F.structures}.",
+    "count_none": "No suspected {F.structure} was counted.",
+}
+COMPARE = {
+    "larger": "The {A.structure} ({A.volume}) is larger than the {B.structure} ({B.volume}).",
+    "smaller": "The {A.structure} ({A.volume}) is smaller than the {B.structure} ({B.volume}).",
+    "both_volumes": "The volume of the {A.structure} is {A.volume}; the volume of the {B.structure} is {B.volume}.",
+    "difference": "The difference in volume between the {A.structure} and the {B.structure} is {A.difference}.",
+    "ratio": "The ratio of the {A.structure} to the {B.structure} by volume is {A.ratio}.",
+    "in_normal_range": "The volume of the {F.structure}, {F.volume}, is {place} the normal range of {F.normal_low} to "
+    "{F.normal_high}.",
+    "no_normal_range": "No published normal range is on file for that structure.",
+    "no_prior": "No prior CT is open, so there is nothing to compare with.",
+}
+DESCRIBE = {
+    "extent": "The CT covers {CT.extent} from its lowest to its highest slice.",
+    "slice_count": "The CT has {CT.slices} with a spacing of {CT.slice_spacing}.",
+    "pixel": "The pixel spacing is {CT.pixel_spacing}.",
+    "phase": "The contrast phase is recorded as {phase}.",
+    "phase_unknown": "The contrast phase is not recorded.",
+}
+STATUS = {
+    "not_seen": "The {F.structure} was searched for and not seen by the model.",
+    "not_seen_lesion": "No suspected {F.structure} was seen by the model.",
+    "not_assessable": "The {F.structure} is not assessable: {F.why}.",
+    "why": "{F.why}.",
+    "cut_off": "The {F.structure} is cut by the {F.cut_at} end of the scan, so no volume is given.",
+}
+REPORT = {
+    "report_organ": "{F.structure}: volume {F.volume}, mean attenuation {F.hu_mean} (standard deviation {F.hu_sd}).",
+    "report_organ_volume": "{F.structure}: volume {F.volume}.",
+    "report_organ_cut": "{F.structure}: cut by the {F.cut_at} end of the scan; no volume is given.",
+    "report_organ_not_seen": "{F.structure}: not seen by the model.",
+    "report_organ_not_assessable": "{F.structure}: not assessable ({F.why}).",
+    "report_range": "{F.structure}: volume {F.volume}, {place} the normal range of {F.normal_low} to {F.normal_high}.",
+    "report_lesion": "{F.id}: suspected {F.structure} in the {F.organ}, {F.long_axis} x {F.short_axis}, "
+    "volume {F.volume}, confidence {F.confidence}.",
+    "report_lesion_segments": "{F.id}: suspected {F.structure} in {F.segments}, {F.long_axis} x {F.short_axis}, "
+    "volume {F.volume}, confidence {F.confidence}.",
+    "report_lesion_part": "{F.id}: suspected {F.structure} in the {F.part} of the {F.organ}, "
+    "{F.long_axis} x {F.short_axis}, volume {F.volume}.",
+    "report_no_lesion": "No suspected {F.structure} was detected by the model.",
+    "report_intended_use": "Research only. AI-generated, preliminary, not for clinical use.",
+}
+REFUSE = {
+    "refuse_unknown_structure": "I do not know that structure. The nearest that I know: {structures}.",
+    "refuse_no_structure": "Please name a structure. I can segment: {structures}.",
+    "refuse_unsupported": "This model cannot segment {structures} yet.",
+    "refuse_unsupported_near": "This model cannot segment {structures} yet. It can segment: {near}.",
+    "refuse_lesion_unsupported": "This model cannot search for {structures} yet.",
+    "refuse_diagnosis": "I cannot diagnose or grade a disease. I can measure what is seen on the CT.",
+    "refuse_treatment": "I cannot advise on treatment. I can measure what is seen on the CT.",
+    "refuse_prior": "I cannot compare over time without a prior CT. Open one to compare with.",
+    "refuse_no_ct": "No CT is open. Open a CT first.",
+    "refuse_outside": "I answer questions about the open CT only. Ask me to segment, measure, detect or locate.",
+    "refuse_modality": "I read CT only.",
+    "refuse_unclear": "I did not understand the question. Try: segment the liver and give its volume.",
+    "refuse_not_supported_skill": "I cannot do that yet.",
+    "refuse_nothing_before": "Nothing was asked about before, so I do not know what is meant.",
+    "refuse_dropped": "A sentence that no record covers was left out.",
+}
+HELP = {
+    "help": "Ask me to segment, measure, detect, locate, count, compare, describe or report. For example: segment the "
+    "liver and the left kidney and tell me their volumes.",
+    "help_structures": "I can segment: {structures}.",
+    "help_not_yet": "I know these but cannot segment them yet: {structures}.",
+    "exported": "The files were written.",
+}
+
+REPLIES: MappingProxyType[str, str] = MappingProxyType(
+    {**SEGMENT, **MEASURE, **DETECT, **LOCATE, **COUNT, **COMPARE, **DESCRIBE, **STATUS, **REPORT, **REFUSE, **HELP}
+)
+"""Name -> sentence or sentences with slots."""
+
+FIXED: tuple[str, ...] = (
+    *REFUSE,
+    *HELP,
+    "no_normal_range",
+    "no_prior",
+    "phase",
+    "phase_unknown",
+    "report_intended_use",
+)
+"""Names of replies that state nothing measured: about the assistant, or about what the file says. The verifier passes
+their sentences as they stand here, with any filling of their word slots."""
+
+STRUCTURE_LISTS: tuple[str, ...] = ("structures", "near")
+"""Word slots that take spoken structure names, joined by commas and 'and'."""
+
+CLOSED_WORDS: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "place": ("above", "below", "within"),
+        "phase": ("non-contrast", "arterial", "late arterial", "portal venous", "delayed", "unknown"),
+    }
+)
+"""Word slot -> the words that may fill it."""
