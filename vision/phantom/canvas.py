@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,13 +22,13 @@ class Canvas:
     stage: Stage
     hu: np.ndarray
     labels: np.ndarray
-    names: list[str] = field(default_factory=list)
+    names: tuple[str, ...]
 
     @classmethod
-    def blank(cls, stage: Stage, hu: float) -> Canvas:
-        """A canvas of one HU."""
+    def blank(cls, stage: Stage, hu: float, names: Sequence[str]) -> Canvas:
+        """A canvas of one HU for the structures `names`."""
         shape = stage.grid.shape
-        return cls(stage, np.full(shape, hu, dtype=np.float32), np.zeros(shape, dtype=np.uint8))
+        return cls(stage, np.full(shape, hu, dtype=np.float32), np.zeros(shape, dtype=np.uint8), tuple(names))
 
     def paint(
         self, region: Region, hu: float | np.ndarray, *, structure: str | None = None, edge_mm: float = MOVING_EDGE_MM
@@ -58,9 +59,7 @@ class Canvas:
         target += share * (hu - target)
 
     def label_of(self, structure: str) -> int:
-        """The label of a structure, new when it is first asked for."""
-        if structure not in self.names:
-            self.names.append(structure)
+        """The label of one of `names`."""
         return self.names.index(structure) + 1
 
     def voxels_of(self, structure: str) -> np.ndarray:

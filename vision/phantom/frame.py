@@ -31,7 +31,7 @@ def cavity_distance(stage: Stage) -> np.ndarray:
     spine = 34 - np.sqrt((x / 1.05) ** 2 + (y - SPINE_Y + 6) ** 2)
     back = -(y + 66 + 0.10 * np.maximum(np.abs(x) - 60, 0) - 22 * np.clip((50 - np.abs(x)) / 30, 0, 1))
     lower_back = np.where(z < 70, back, back - 0.3 * (z - 70))
-    return -smooth_union(-smooth_union(wall, wall, 1.0), -np.maximum(spine, lower_back), 12.0)
+    return -smooth_union(-wall, -np.maximum(spine, lower_back), 12.0)
 
 
 def diaphragm_height(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -44,7 +44,7 @@ def diaphragm_height(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def paint_body(canvas: Canvas, tissues: dict[str, float], skin: np.ndarray, cavity: np.ndarray) -> None:
     """Paint skin, subcutaneous fat, the muscular wall and the visceral fat inside."""
     stage = canvas.stage
-    whole = tuple(slice(0, n) for n in stage.grid.shape)
+    whole = stage.whole
     x, y, _ = stage.coordinates
     canvas.tint(Region(whole, skin), tissues["skin"], edge_mm=2)
     canvas.tint(Region(whole, skin + 2.2), tissues["subcutaneous_fat"] + 3 * stage.ripple, edge_mm=2)
@@ -68,7 +68,8 @@ def paint_lungs(canvas: Canvas, tissues: dict[str, float], cavity: np.ndarray, r
     wall = cavity[slices] + 3
     heart = ((x + 28) / 62) ** 2 + ((y - 34) / 48) ** 2 + ((z - 172) / 50) ** 2
     heart = (np.sqrt(heart) - 1) * 46
-    middle = 26 - np.sqrt((x * 0.9) ** 2 + (np.minimum(y + 8, 0) * 0.55) ** 2)
+    narrow = 1 + 0.035 * np.maximum(y - 10, 0)
+    middle = 24 - np.sqrt((x * narrow) ** 2 + (np.minimum(y + 8, 0) * 0.55) ** 2)
     keep_out = smooth_union(-middle, heart, 8.0)
     lung = np.maximum(np.maximum(wall, diaphragm_height(x, y) + 3 - z), 4 - keep_out)
     air = tissues["lung"] - 0.35 * (y + 40)
@@ -95,9 +96,13 @@ def paint_spine(canvas: Canvas, tissues: dict[str, float]) -> None:
     z_low, z_high = _z_extent(stage)
     muscle = tissues["muscle"]
     for side in (-1.0, 1.0):
-        back = ((side * 36, -86, z_low), (side * 36, -87, 0), (side * 30, -84, 90), (side * 26, -80, z_high))
-        column = tube(stage, back, (25, 25, 21, 17), step_mm=20)
-        canvas.tint(column, muscle - 10 + 7 * stage.ripple[column.slices], edge_mm=3)
+        slices = stage.box((min(0, side * 80), -115, z_low), (max(0, side * 80), -55, z_high))
+        x, y, z = stage.at(slices)
+        width = np.clip(36 - 0.06 * z, 24, 40)
+        along, deep = (x * side - width) / width, (y + 87 - 0.03 * np.maximum(z, 0)) / 19.0
+        erector = ((np.sqrt(along**2 + deep**2) - 1) * 19).astype(np.float32)
+        septa = 22 * np.clip(1 - np.abs(stage.ripple[slices]) / 0.12, 0, 1)
+        canvas.tint(Region(slices, erector), muscle - 6 - septa, edge_mm=3)
         quadratus = tube(stage, ((side * 72, -66, z_low), (side * 66, -70, -30), (side * 50, -72, 45)), (13, 11, 6))
         canvas.tint(quadratus, muscle)
         psoas = ((side * 52, -36, z_low), (side * 46, -42, -50), (side * 34, -50, 10), (side * 26, -56, 50))
@@ -170,20 +175,20 @@ def paint_ribs(canvas: Canvas, tissues: dict[str, float]) -> None:
             canvas.tint(wing.with_distance(wing.distance + 2.2), marrow)
 
 
-def paint_table(canvas: Canvas, tissues: dict[str, float], skin: np.ndarray) -> None:
+def paint_table(canvas: Canvas, tissues: dict[str, float], skin: np.ndarray, *, body_back_mm: float) -> None:
     """Paint the curved table under the back, outside the body, in the scanner's own frame."""
     grid = canvas.stage.grid
     i, j = np.arange(grid.shape[0]), np.arange(grid.shape[1])
     x = (grid.affine[0, 3] + grid.spacing_mm[0] * i)[:, None, None]
     y = (grid.affine[1, 3] + grid.spacing_mm[1] * j)[None, :, None]
-    back = -HALF_DEPTH_MM * 0.96 * canvas.stage.scale[1] - 3
-    top = back + (x / 190) ** 2 * 32 - 6
+    back = float(body_back_mm)
+    top = back + (x / 190) ** 2 * 28 - 1
     depth = np.maximum(np.abs(y - (top - 9)) - 9, np.abs(x) - 215).astype(np.float32)
-    whole = tuple(slice(0, n) for n in grid.shape)
+    whole = canvas.stage.whole
     shell = np.broadcast_to(depth, grid.shape)
     outside = np.maximum(shell, 2 - skin)
     canvas.tint(Region(whole, outside), tissues["table_shell"], edge_mm=2)
-    canvas.tint(Region(whole, np.maximum(shell + 2.5, 2 - skin)), tissues["table_foam"], edge_mm=2)
+    canvas.tint(Region(whole, np.maximum(shell + 4.0, 2 - skin)), tissues["table_foam"], edge_mm=2)
 
 
 def _z_extent(stage: Stage) -> tuple[float, float]:

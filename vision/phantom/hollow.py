@@ -17,7 +17,8 @@ COLON: tuple[Point, ...] = (
 )  # fmt: skip
 COLON_RADII = (24, 25, 21, 20, 20, 17, 17, 16, 16, 16, 15, 12.5, 12, 11.5, 12, 13)
 STOMACH: tuple[Point, ...] = (
-    (-64, -18, 104), (-70, 2, 88), (-68, 30, 66), (-56, 56, 44), (-34, 66, 26), (-8, 64, 18), (14, 58, 18), (28, 50, 18),
+    (-64, -18, 104), (-70, 2, 88), (-68, 30, 66), (-56, 56, 44), (-34, 66, 26), (-8, 64, 18), (14, 58, 18),
+    (28, 50, 18),
 )  # fmt: skip
 STOMACH_RADII = (27, 30, 27, 25, 22, 17, 12, 8.5)
 DUODENUM: tuple[Point, ...] = (
@@ -53,7 +54,7 @@ def paint_stomach(canvas: Canvas, tissues: dict[str, float], build: Build, rng: 
     canvas.paint(gullet, tissues["bowel_wall"] - 10, structure="esophagus")
     bag = tube(stage, build.line("stomach", STOMACH), [r * f for r in STOMACH_RADII], step_mm=10)
     ripple = stage.ripple[bag.slices]
-    x, y, z = stage.at(bag.slices)
+    x, _, z = stage.at(bag.slices)
     food = tissues["gastric_content"] + 16 * np.sin(x / 5 + 2 * ripple) * np.sin(z / 6 + ripple) + 8 * ripple
     folds = 1.2 * np.sin(x / 3.2 + ripple) * np.sin(z / 4.0)
     bag = bag.with_distance((bag.distance + 1.8 * ripple).astype(np.float32))
@@ -77,7 +78,7 @@ def paint_colon(canvas: Canvas, tissues: dict[str, float], build: Build, rng: np
     """Paint the frame of the colon with haustra, stool and gas."""
     stage, f = canvas.stage, build.factor("colon")
     frame = tube(stage, build.line("colon", COLON), [r * f for r in COLON_RADII], margin_mm=5)
-    x, y, z = stage.at(frame.slices)
+    x, _, z = stage.at(frame.slices)
     ripple = stage.ripple[frame.slices]
     haustra = 2.6 * np.sin(x / 6.5) * np.cos(z / 7.0) + 1.4 * ripple
     frame = frame.with_distance((frame.distance + haustra).astype(np.float32))
@@ -97,12 +98,12 @@ def paint_intestine(canvas: Canvas, tissues: dict[str, float], rng: np.random.Ge
             points: list[Point] = []
             reach = 76 if z < -50 else 62
             for n, x in enumerate(np.linspace(-reach, reach - 4, 9)):
-                rise = 12 * (1 if (n + row + column) % 2 else -1)
-                points.append((float(x + rng.normal(0, 4)), float(y + rng.normal(0, 6)), float(z + rise * 0.8)))
+                rise = rng.uniform(4, 15) * (1 if (n + row + column) % 2 else -1)
+                points.append((float(x + rng.normal(0, 6)), float(y + rng.normal(0, 9)), float(z + rise * 0.8)))
             radii = rng.uniform(8.5, 12.5, len(points))
             loop = tube(stage, points, radii, step_mm=6)
             ripple = stage.ripple[loop.slices]
-            x, y_at, zz = stage.at(loop.slices)
+            x, _, zz = stage.at(loop.slices)
             folds = 0.8 * np.sin(x / 1.9 + ripple) * np.sin(zz / 2.3)
             loop = loop.with_distance((loop.distance + 0.8 * ripple).astype(np.float32))
             gas_level = float(rng.choice((y + 6, 300.0, 300.0)))
@@ -110,6 +111,22 @@ def paint_intestine(canvas: Canvas, tissues: dict[str, float], rng: np.random.Ge
             paint_hollow(
                 canvas, loop, tissues, structure="intestine", content=content, wall_mm=2.6, gas_above_y=gas_level
             )
+
+
+def paint_jejunum(canvas: Canvas, tissues: dict[str, float], rng: np.random.Generator) -> None:
+    """Paint feathery loops of jejunum in the left upper abdomen, in front of the left kidney."""
+    stage = canvas.stage
+    for z, y in ((16.0, 26.0), (-4.0, 34.0), (-24.0, 26.0), (-16.0, 8.0), (-40.0, 4.0)):
+        line: list[Point] = []
+        for n, x in enumerate(np.linspace(-88 if z < 0 else -78, -34, 5)):
+            rise = 7.0 if n % 2 else -7.0
+            line.append((float(x + rng.normal(0, 4)), float(y + rng.normal(0, 5)), float(z + rise)))
+        loop = tube(stage, line, rng.uniform(9.0, 12.0, len(line)), step_mm=6)
+        x, _, zz = stage.at(loop.slices)
+        folds = np.sin(x / 1.5 + stage.ripple[loop.slices]) * np.sin(zz / 1.9)
+        loop = loop.with_distance((loop.distance + 0.8 * stage.ripple[loop.slices]).astype(np.float32))
+        content = 0.5 * (tissues["chyme"] + tissues["bowel_wall"]) + 16 * folds
+        paint_hollow(canvas, loop, tissues, structure="intestine", content=content, wall_mm=2.2, gas_above_y=300.0)
 
 
 def paint_gall_bladder(canvas: Canvas, tissues: dict[str, float], build: Build) -> None:

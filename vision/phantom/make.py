@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from types import MappingProxyType
 
@@ -19,6 +20,11 @@ DEMO_LESION = Lesion(structure="pancreas_lesion", part="tail", long_axis_mm=25.0
 EXTENT_MM = (372.0, 288.0, 305.0)
 LOWEST_Z_MM = -140.0
 PANCREAS_PARTS = ("pancreas_head", "pancreas_body", "pancreas_tail")
+STRUCTURES = (
+    *("adrenal_gland_left", "adrenal_gland_right", "aorta", "colon", "duodenum", "esophagus", "gall_bladder"),
+    *("intestine", "kidney_left", "kidney_right", "liver", "lung_left", "lung_right", *PANCREAS_PARTS),
+    *("portal_vein_and_splenic_vein", "postcava", "spleen", "stomach"),
+)
 ORGAN_OF = {"pancreas_lesion": "pancreas", "liver_lesion": "liver"}
 
 
@@ -43,11 +49,11 @@ def make_phantom(
     stage, build, tissues, noise_hu = _person(rng, seed, spacing_mm, shape, phase)
     wanted = _lesions_of(rng, seed) if lesions is None else tuple(lesions)
     canvas = _paint(stage, build, tissues, rng)
-    truths = _seat_lesions(canvas, build, tissues, wanted, rng, PHASES.index(phase))
+    truths = _seat_lesions(canvas, build, tissues, wanted, rng, seed=seed, phase=phase)
     lesion_voxels = [_paint_lesion(canvas, truth) for truth in truths]
     masks = _masks(canvas, truths, lesion_voxels)
     hu = _scan(canvas.hu, noise_hu, rng)
-    facts = {"phase": phase, "slice_thickness_mm": float(spacing_mm[2]), "kvp": 120}
+    facts: dict[str, str | float | int] = {"phase": phase, "slice_thickness_mm": float(spacing_mm[2]), "kvp": 120}
     truth = PhantomTruth(seed, phase, tuple(truths), MappingProxyType(tissues), noise_hu)
     return Phantom(CTVolume(hu, stage.grid, facts), MappingProxyType(masks), truth)
 
@@ -63,10 +69,11 @@ def _person(
     if seed == 0:
         scale, build, tissues, noise_hu = (1.0, 1.0, 1.0), organs.Build.standard(), typical_tissues(phase), 13.0
     else:
-        sx, sy, sz = rng.uniform((0.88, 0.85, 0.9), (1.16, 1.22, 1.1))
+        sx, sy, sz = rng.uniform((0.9, 0.88, 0.92), (1.12, 1.15, 1.08))
         scale, build = (float(sx), float(sy), float(sz)), organs.Build.drawn(rng)
         tissues, noise_hu = draw_tissues(rng, phase), float(rng.uniform(8, 22))
-    extent = [e * s for e, s in zip(EXTENT_MM, scale, strict=True)]
+    fat = 2 * max(0.0, build.subcutis_mm)
+    extent = [(e + f) * s for e, f, s in zip(EXTENT_MM, (1.3 * fat, fat, 0.0), scale, strict=True)]
     count = shape if shape is not None else tuple(round(e / d) for e, d in zip(extent, spacing_mm, strict=True))
     start = [-(n - 1) * d / 2 for n, d in zip(count, spacing_mm, strict=True)]
     origin = (start[0], start[1] - 8.0, LOWEST_Z_MM * scale[2] + (extent[2] / 2 + start[2]))
@@ -82,14 +89,16 @@ def _person(
 
 def _paint(stage: Stage, build: organs.Build, tissues: dict[str, float], rng: np.random.Generator) -> Canvas:
     """Paint the whole anatomy without lesions."""
-    canvas = Canvas.blank(stage, -1000.0)
-    skin, cavity = frame.body_distance(stage).astype(np.float32), frame.cavity_distance(stage).astype(np.float32)
+    canvas = Canvas.blank(stage, -1000.0, STRUCTURES)
+    skin = (frame.body_distance(stage) - build.subcutis_mm).astype(np.float32)
+    cavity = frame.cavity_distance(stage).astype(np.float32)
     frame.paint_body(canvas, tissues, skin, cavity)
     hollow.paint_strands(canvas, tissues, cavity, rng)
     frame.paint_spine(canvas, tissues)
     frame.paint_lungs(canvas, tissues, cavity, rng)
     frame.paint_ribs(canvas, tissues)
     hollow.paint_intestine(canvas, tissues, rng)
+    hollow.paint_jejunum(canvas, tissues, rng)
     hollow.paint_colon(canvas, tissues, build, rng)
     organs.paint_liver(canvas, tissues, cavity, build)
     organs.paint_spleen(canvas, tissues, cavity, build)
@@ -99,19 +108,22 @@ def _paint(stage: Stage, build: organs.Build, tissues: dict[str, float], rng: np
     hollow.paint_gall_bladder(canvas, tissues, build)
     organs.paint_pancreas(canvas, tissues, build)
     hollow.paint_vessels(canvas, tissues, build)
-    frame.paint_table(canvas, tissues, skin)
+    back = -frame.HALF_DEPTH_MM * 0.96 * stage.scale[1] - build.subcutis_mm * stage.scale[1] - 3
+    frame.paint_table(canvas, tissues, skin, body_back_mm=back)
     return canvas
 
 
 def _lesions_of(rng: np.random.Generator, seed: int) -> tuple[Lesion, ...]:
-    """The lesions that a seed asks for; at most one in an organ's part."""
+    """The lesions that a seed asks for; at most one in an organ."""
     if seed == 0:
         return (DEMO_LESION,)
     places = [(structure, part) for structure, parts in PARTS.items() for part in parts]
     chosen = rng.permutation(len(places))[: int(rng.integers(0, 4))]
     largest = {"liver_lesion": 60.0, "kidney_lesion": 45.0, "pancreas_lesion": 38.0}
-    drawn = []
+    drawn: list[Lesion] = []
     for structure, part in (places[n] for n in chosen):
+        if any(_organ_of(other.structure, other.part) == _organ_of(structure, part) for other in drawn):
+            continue
         long_axis = float(np.exp(rng.uniform(np.log(6.0), np.log(largest[structure]))))
         short, height, angle = rng.uniform((0.65, 0.65, 0), (1, 1, 180))
         attenuation = "hyper" if rng.random() < 0.2 else "hypo"
@@ -125,19 +137,21 @@ def _seat_lesions(
     tissues: dict[str, float],
     wanted: Sequence[Lesion],
     rng: np.random.Generator,
-    phase_index: int,
+    *,
+    seed: int,
+    phase: str,
 ) -> list[LesionTruth]:
     """Give each lesion its centre, on a voxel so that its axial plane is a slice, and its HU."""
-    truths = []
+    truths: list[LesionTruth] = []
     for lesion in wanted:
-        organ = ORGAN_OF.get(lesion.structure, f"kidney_{lesion.part}")
+        organ = _organ_of(lesion.structure, lesion.part)
         if organ == "pancreas":
             centre = canvas.stage.to_patient_mm(organs.lesion_seat(build, lesion.part))
         else:
             centre = _seat_within(canvas, organ, lesion, rng)
         name = "kidney_medulla" if organ.startswith("kidney") else organ
-        low, high = LESION_CONTRAST[lesion.attenuation][phase_index]
-        middle = (low + high) / 2
+        low, high = LESION_CONTRAST[lesion.attenuation][PHASES.index(phase)]
+        contrast = (low + high) / 2 if seed == 0 else float(rng.uniform(low, high))
         short, height = lesion.long_axis_mm * lesion.short_ratio, lesion.long_axis_mm * lesion.height_ratio
         truths.append(
             LesionTruth(
@@ -150,12 +164,26 @@ def _seat_lesions(
                 height_mm=height,
                 angle_degrees=lesion.angle_degrees,
                 volume_ml=ellipsoid_ml(lesion.long_axis_mm, short, height),
-                mean_hu=tissues[name] + middle,
+                mean_hu=tissues[name] + contrast,
                 organ_hu=tissues[name],
                 attenuation=lesion.attenuation,
             )
         )
+    _require_apart(truths)
     return truths
+
+
+def _organ_of(structure: str, part: str) -> str:
+    """The organ that a lesion lies in."""
+    return ORGAN_OF.get(structure, f"kidney_{part}")
+
+
+def _require_apart(truths: Sequence[LesionTruth]) -> None:
+    """Raise ValueError when two lesions may touch: their sizes would no longer be known."""
+    for first, second in itertools.combinations(truths, 2):
+        apart = float(np.linalg.norm(np.subtract(first.centre_mm, second.centre_mm)))
+        if apart < (first.long_axis_mm + second.long_axis_mm) / 2 + 2:
+            raise ValueError(f"two lesions touch: a {first.structure} and a {second.structure} {apart:.0f} mm apart")
 
 
 def _seat_within(canvas: Canvas, organ: str, lesion: Lesion, rng: np.random.Generator) -> np.ndarray:
@@ -199,9 +227,12 @@ def _paint_lesion(canvas: Canvas, truth: LesionTruth) -> np.ndarray:
 
 
 def _masks(canvas: Canvas, truths: Sequence[LesionTruth], lesion_voxels: Sequence[np.ndarray]) -> dict[str, Mask]:
-    """Masks by structure name; the pancreas is the union of its parts, lesions lie in their organ."""
+    """Masks by structure name; empty where the box does not reach; the pancreas is the union of its parts.
+
+    A lesion has a mask only where one was made, and its voxels belong to its organ too.
+    """
     grid = canvas.stage.grid
-    voxels = {name: canvas.voxels_of(name) for name in sorted(canvas.names)}
+    voxels = {name: canvas.voxels_of(name) for name in canvas.names}
     voxels["pancreas"] = np.any([voxels[name] for name in PANCREAS_PARTS], axis=0)
     for truth, inside in zip(truths, lesion_voxels, strict=True):
         voxels[truth.structure] = voxels.get(truth.structure, np.zeros_like(inside)) | inside

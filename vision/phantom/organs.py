@@ -26,20 +26,23 @@ PANCREAS: tuple[Point, ...] = (
     (20, 24, 18),
     (-4, 26, 24),
     (-30, 12, 32),
-    (-56, -8, 42),
-    (-78, -26, 52),
+    (-56, -3, 43),
+    (-78, -20, 53),
 )
 PANCREAS_RADII = (12.5, 14.5, 10.5, 9.5, 10.0, 10.5, 8.5)
+ARTERIAL_HU = 240.0
+"""An aorta above this means the arterial phase, in which the spleen is banded."""
 PARTS_END = (1.8, 4.2)
 LESION_PARAMETER = {"head": 0.8, "body": 3.2, "tail": 5.15}
 
 
 @dataclass(frozen=True)
 class Build:
-    """How one person differs from the standard: shift in mm and size factor per organ."""
+    """How one person differs from the standard: shift in mm and size factor per organ, and extra fat under the skin."""
 
     shift: Mapping[str, Point]
     size: Mapping[str, float]
+    subcutis_mm: float = 0.0
 
     @classmethod
     def standard(cls) -> Build:
@@ -51,10 +54,10 @@ class Build:
         """Draw a person."""
         organs = ("liver", "spleen", "kidney_left", "kidney_right", "pancreas", "stomach", "gall_bladder", "colon")
         shift = {name: tuple(float(v) for v in rng.normal(0, (2.5, 2.5, 5.0))) for name in organs}
-        size = {name: float(np.clip(rng.normal(1, 0.08), 0.82, 1.2)) for name in organs}
-        size["spleen"] = float(rng.uniform(0.85, 1.25))
+        size = {name: float(np.clip(rng.normal(1, 0.08), 0.86, 1.12)) for name in organs}
+        size["spleen"] = float(rng.uniform(0.88, 1.18))
         size["aorta"] = float(rng.uniform(0.85, 1.3))
-        return cls(shift, size)  # type: ignore[arg-type]
+        return cls(shift, size, float(rng.uniform(-5, 24)))  # type: ignore[arg-type]
 
     def point(self, organ: str, point: Point) -> Point:
         """A point of an organ of the standard adult in this person."""
@@ -94,7 +97,7 @@ def paint_liver(canvas: Canvas, tissues: dict[str, float], cavity: np.ndarray, b
 
 
 LIVER_VEINS: tuple[tuple[tuple[Point, ...], tuple[float, ...]], ...] = (
-    (((22, -18, 112), (50, -16, 100), (88, -10, 74), (110, 5, 45)), (5.5, 5, 3.5, 1.5)),
+    (((22, -18, 112), (50, -16, 100), (88, -10, 74), (110, 5, 45)), (6.5, 6, 4.5, 2.0)),
     (((22, -16, 114), (38, 12, 104), (55, 40, 82), (68, 56, 55)), (5.5, 5, 3.5, 1.5)),
     (((20, -14, 114), (0, 18, 106), (-22, 45, 96), (-45, 56, 88)), (5, 4, 3, 1.2)),
     (((88, -10, 74), (96, -35, 62), (104, -50, 48)), (3, 2.2, 1)),
@@ -112,19 +115,20 @@ LIVER_PORTAL: tuple[tuple[tuple[Point, ...], tuple[float, ...]], ...] = (
 def paint_spleen(canvas: Canvas, tissues: dict[str, float], cavity: np.ndarray, build: Build) -> None:
     """Paint the spleen: a crescent along the left posterior wall."""
     stage, f = canvas.stage, build.factor("spleen")
-    centre = build.point("spleen", (-96, -42, 66))
-    outer = ellipsoid(stage, centre, (36 * f, 46 * f, 54 * f))
+    centre = build.point("spleen", (-94, -42, 66))
+    outer = ellipsoid(stage, centre, (40 * f, 50 * f, 57 * f))
     at = stage.at(outer.slices)
     hollow = ellipsoid_distance(at, (centre[0] + 38, centre[1] + 22, centre[2] - 6), (42, 40, 70))
     shape = smooth_cut(outer.distance, hollow, 12.0)
     shape = np.maximum(shape + 1.2 * stage.ripple[outer.slices], cavity[outer.slices] + 4)
     shape = np.maximum(shape, at[2] + 5 - diaphragm_height(at[0], at[1]))
-    canvas.paint(outer.with_distance(shape.astype(np.float32)), tissues["spleen"], structure="spleen")
+    bands = 22 * np.sin(3.5 * stage.ripple[outer.slices]) if tissues["artery"] > ARTERIAL_HU else 0.0
+    canvas.paint(outer.with_distance(shape.astype(np.float32)), tissues["spleen"] + bands, structure="spleen")
 
 
 def paint_kidneys(canvas: Canvas, tissues: dict[str, float], build: Build) -> None:
     """Paint both kidneys with cortex, medullary pyramids and the fat and pelvis of the sinus."""
-    for side, name, z0 in ((-1.0, "kidney_left", 2.0), (1.0, "kidney_right", -14.0)):
+    for side, name, z0 in ((-1.0, "kidney_left", -5.0), (1.0, "kidney_right", -16.0)):
         stage, f = canvas.stage, build.factor(name)
         cx, cy, cz = build.point(name, (side * 66, -40, z0))
         slices = stage.box((cx - 45, cy - 45, cz - 72), (cx + 45, cy + 45, cz + 72))

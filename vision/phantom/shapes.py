@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import ndimage
 
 from vision.geometry import Grid
@@ -47,7 +48,13 @@ class Stage:
     slack_mm: float
     ripple: np.ndarray
 
-    def box(self, low: Sequence[float], high: Sequence[float]) -> Slices:
+    @property
+    def whole(self) -> Slices:
+        """The slices that hold every voxel."""
+        i, j, k = (slice(0, n) for n in self.grid.shape)
+        return i, j, k
+
+    def box(self, low: ArrayLike, high: ArrayLike) -> Slices:
         """The slices that surely hold the anatomical box low..high, clipped to the grid (possibly empty)."""
         scale, spacing = np.asarray(self.scale), np.asarray(self.grid.spacing_mm)
         origin = self.grid.affine[:3, 3]
@@ -124,7 +131,7 @@ def ellipsoid(stage: Stage, centre: Sequence[float], radii: Sequence[float], *, 
 
 
 def curve_through(points: Sequence[Point], step_mm: float) -> tuple[np.ndarray, np.ndarray]:
-    """Sample a centripetal-free Catmull-Rom curve through points.
+    """Sample a uniform Catmull-Rom curve through points.
 
     Returns positions (N, 3) and the parameter (N,), whose integer values are the given points.
     """
@@ -144,7 +151,12 @@ def curve_through(points: Sequence[Point], step_mm: float) -> tuple[np.ndarray, 
 
 
 def tube(
-    stage: Stage, points: Sequence[Point], radii_mm: Sequence[float], *, margin_mm: float = 4.0, step_mm: float = 8.0
+    stage: Stage,
+    points: Sequence[Point],
+    radii_mm: Sequence[float] | np.ndarray,
+    *,
+    margin_mm: float = 4.0,
+    step_mm: float = 8.0,
 ) -> Region:
     """A tube of varying radius along a smooth curve through points."""
     positions, parameter = curve_through(points, step_mm)

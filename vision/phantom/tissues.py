@@ -45,7 +45,7 @@ CONSTANT: MappingProxyType[str, Range] = MappingProxyType(
         "skin": (10, 50),
         "spinal_canal": (10, 35),
         "table_foam": (-960, -900),
-        "table_shell": (-250, -60),
+        "table_shell": (-120, 40),
     }
 )
 """Ranges of the mean HU of tissues that do not change with the phase."""
@@ -59,12 +59,18 @@ LESION_CONTRAST: MappingProxyType[str, tuple[Range, Range, Range, Range]] = Mapp
 """Mean HU of a lesion minus that of its organ, in the order of PHASES."""
 
 
+STEATOSIS_SHARE, STEATOSIS_DROP = 0.2, (15.0, 45.0)
+"""Share of fatty livers and by how many HU they are darker than the range above."""
+
+
 def draw_tissues(rng: np.random.Generator, phase: str) -> dict[str, float]:
-    """Draw one mean HU a tissue. Raises ValueError for an unknown phase."""
+    """Draw one mean HU a tissue, one liver in five fatty. Raises ValueError for an unknown phase."""
     if phase not in PHASES:
         raise ValueError(f"phase is one of {', '.join(PHASES)}, got {phase!r}")
     column = PHASES.index(phase)
     drawn = {name: float(rng.uniform(*ranges[column])) for name, ranges in BY_PHASE.items()}
+    if rng.random() < STEATOSIS_SHARE:
+        drawn["liver"] -= float(rng.uniform(*STEATOSIS_DROP))
     drawn.update({name: float(rng.uniform(*limits)) for name, limits in CONSTANT.items()})
     return drawn
 
