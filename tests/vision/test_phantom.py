@@ -79,6 +79,20 @@ def test_the_demo_tumour_is_25_mm_long_in_the_tail_of_the_pancreas() -> None:
     assert not (mask.voxels & ~phantom.masks["pancreas_tail"].voxels).any()
 
 
+@pytest.mark.parametrize("long_axis_mm", [3.0, 12.0])
+def test_a_lesion_is_solid_at_its_centre(long_axis_mm: float) -> None:
+    wanted = Lesion("liver_lesion", "right", long_axis_mm)
+    phantom = make_phantom(seed=0, spacing_mm=(4.0, 4.0, 5.0), lesions=(wanted,))
+    mask = phantom.masks["liver_lesion"]
+    centre = np.round(mask.grid.to_ijk(np.array(phantom.truth.lesions[0].centre_mm))).astype(int)
+    assert mask.voxels[tuple(centre)]
+
+
+def test_lesions_of_a_seed_are_skipped_where_the_box_misses_them() -> None:
+    asked = [make_phantom(seed=seed, spacing_mm=(8.0, 8.0, 8.0), shape=(4, 4, 4)).truth.lesions for seed in range(6)]
+    assert asked[1:] == [()] * 5
+
+
 def test_a_lesion_has_the_volume_of_its_ellipsoid() -> None:
     phantom = make_phantom(seed=0, spacing_mm=(2.5, 2.5, 2.5))
     mask = phantom.masks["pancreas_lesion"]

@@ -19,6 +19,8 @@ from vision.phantom.truth import PARTS, Lesion, LesionTruth, Phantom, PhantomTru
 DEMO_LESION = Lesion(structure="pancreas_lesion", part="tail", long_axis_mm=25.0)
 EXTENT_MM = (372.0, 288.0, 305.0)
 LOWEST_Z_MM = -140.0
+LIVER_MIDDLE_X = 22.0
+LARGEST_MM = {("liver_lesion", "right"): 60.0, ("kidney_lesion", "left"): 45.0, ("kidney_lesion", "right"): 45.0}
 PANCREAS_PARTS = ("pancreas_head", "pancreas_body", "pancreas_tail")
 STRUCTURES = (
     *("adrenal_gland_left", "adrenal_gland_right", "aorta", "colon", "duodenum", "esophagus", "gall_bladder"),
@@ -39,17 +41,24 @@ def make_phantom(
     """Make a synthetic abdominal CT with exact masks, the same bytes for the same arguments.
 
     Seed 0 is the demo: a standard adult with one hypo-attenuating tumour of 25 mm in the tail of the pancreas. Other
-    seeds vary body, organs, HU, noise, and 0 to 3 lesions. `lesions` replaces the lesions of the seed. `shape` is
-    the number of voxels, by default what covers the trunk from the lung bases to the iliac crests.
-    Raises ValueError for an unknown phase or a lesion that finds no place in the scanned box.
+    seeds vary body, organs, HU, noise, and 0 to 3 lesions, less those that find no place or touch another.
+    `lesions` replaces the lesions of the seed. `shape` is the number of voxels (I, J, K), by default what covers the
+    trunk from the lung bases to the iliac crests. Masks hold every structure, empty where the box misses it, and a
+    lesion's voxels belong to its organ too.
+    Raises ValueError for an unknown phase, a lesion of `lesions` that finds no place in the box, or two that touch.
     """
     if phase not in PHASES:
         raise ValueError(f"phase is one of {', '.join(PHASES)}, got {phase!r}")
     rng = np.random.default_rng([seed, 20])
     stage, build, tissues, noise_hu = _person(rng, seed, spacing_mm, shape, phase)
-    wanted = _lesions_of(rng, seed) if lesions is None else tuple(lesions)
+    drawn = _lesions_of(rng, seed)
     canvas = _paint(stage, build, tissues, rng)
-    truths = _seat_lesions(canvas, build, tissues, wanted, rng, seed=seed, phase=phase)
+    if lesions is None:
+        wanted = [lesion for lesion in drawn if _has_place(canvas, build, lesion)]
+        truths = _without_touching(_seat_lesions(canvas, build, tissues, wanted, rng, seed=seed, phase=phase))
+    else:
+        truths = _seat_lesions(canvas, build, tissues, lesions, rng, seed=seed, phase=phase)
+        _require_apart(truths)
     lesion_voxels = [_paint_lesion(canvas, truth) for truth in truths]
     masks = _masks(canvas, truths, lesion_voxels)
     hu = _scan(canvas.hu, noise_hu, rng)
@@ -119,12 +128,11 @@ def _lesions_of(rng: np.random.Generator, seed: int) -> tuple[Lesion, ...]:
         return (DEMO_LESION,)
     places = [(structure, part) for structure, parts in PARTS.items() for part in parts]
     chosen = rng.permutation(len(places))[: int(rng.integers(0, 4))]
-    largest = {"liver_lesion": 60.0, "kidney_lesion": 45.0, "pancreas_lesion": 38.0}
     drawn: list[Lesion] = []
     for structure, part in (places[n] for n in chosen):
         if any(_organ_of(other.structure, other.part) == _organ_of(structure, part) for other in drawn):
             continue
-        long_axis = float(np.exp(rng.uniform(np.log(6.0), np.log(largest[structure]))))
+        long_axis = float(np.exp(rng.uniform(np.log(6.0), np.log(LARGEST_MM.get((structure, part), 38.0)))))
         short, height, angle = rng.uniform((0.65, 0.65, 0), (1, 1, 180))
         attenuation = "hyper" if rng.random() < 0.2 else "hypo"
         drawn.append(Lesion(structure, part, long_axis, float(short), float(height), float(angle), attenuation))
@@ -169,7 +177,6 @@ def _seat_lesions(
                 attenuation=lesion.attenuation,
             )
         )
-    _require_apart(truths)
     return truths
 
 
@@ -178,21 +185,50 @@ def _organ_of(structure: str, part: str) -> str:
     return ORGAN_OF.get(structure, f"kidney_{part}")
 
 
+def _touch(first: LesionTruth, second: LesionTruth) -> bool:
+    """Whether two lesions may touch, so that their sizes would no longer be known."""
+    apart = float(np.linalg.norm(np.subtract(first.centre_mm, second.centre_mm)))
+    return apart < (first.long_axis_mm + second.long_axis_mm) / 2 + 2
+
+
 def _require_apart(truths: Sequence[LesionTruth]) -> None:
-    """Raise ValueError when two lesions may touch: their sizes would no longer be known."""
+    """Raise ValueError when two lesions may touch."""
     for first, second in itertools.combinations(truths, 2):
-        apart = float(np.linalg.norm(np.subtract(first.centre_mm, second.centre_mm)))
-        if apart < (first.long_axis_mm + second.long_axis_mm) / 2 + 2:
-            raise ValueError(f"two lesions touch: a {first.structure} and a {second.structure} {apart:.0f} mm apart")
+        if _touch(first, second):
+            raise ValueError(f"two lesions touch: the {first.structure} and the {second.structure} of {second.part}")
+
+
+def _without_touching(truths: Sequence[LesionTruth]) -> list[LesionTruth]:
+    """Those lesions that touch none before them."""
+    kept: list[LesionTruth] = []
+    for truth in truths:
+        if not any(_touch(truth, other) for other in kept):
+            kept.append(truth)
+    return kept
+
+
+def _has_place(canvas: Canvas, build: organs.Build, lesion: Lesion) -> bool:
+    """Whether the seat of a lesion lies in the scanned box."""
+    organ = _organ_of(lesion.structure, lesion.part)
+    if organ == "pancreas":
+        seat = organs.lesion_seat(build, lesion.part)
+        return all(s.stop > s.start for s in canvas.stage.box(seat, seat))
+    return bool(_place_of(canvas, organ, lesion).any())
+
+
+def _place_of(canvas: Canvas, organ: str, lesion: Lesion) -> np.ndarray:
+    """(I, J, K) bool of the voxels of an organ's part in which a lesion may be centred."""
+    belongs = canvas.voxels_of(organ)
+    if organ == "liver":
+        on_the_right = canvas.stage.coordinates[0] > LIVER_MIDDLE_X
+        belongs = belongs & (on_the_right if lesion.part == "right" else ~on_the_right)
+    return belongs
 
 
 def _seat_within(canvas: Canvas, organ: str, lesion: Lesion, rng: np.random.Generator) -> np.ndarray:
     """Draw a voxel of an organ, among those deep enough for a lesion or else the deepest; RAS+ mm (3,)."""
     grid = canvas.stage.grid
-    belongs = canvas.voxels_of(organ)
-    if organ == "liver":
-        side = canvas.stage.coordinates[0] > 22
-        belongs = belongs & (side if lesion.part == "right" else ~side)
+    belongs = _place_of(canvas, organ, lesion)
     mask = Mask(belongs, grid, organ)
     if mask.box is None:
         raise ValueError(f"no {organ} lies in the scanned box, so a {lesion.structure} finds no place")

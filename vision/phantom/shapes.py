@@ -120,7 +120,8 @@ def ellipsoid_distance(
     q = [(c - m) / r for c, m, r in zip(coordinates, centre, radii, strict=True)]
     k0 = np.sqrt(q[0] ** 2 + q[1] ** 2 + q[2] ** 2)
     k1 = np.sqrt((q[0] / radii[0]) ** 2 + (q[1] / radii[1]) ** 2 + (q[2] / radii[2]) ** 2)
-    return k0 * (k0 - 1.0) / np.maximum(k1, 1e-4)
+    floor = np.maximum(k0, 1e-6)
+    return floor * (k0 - 1.0) / np.maximum(k1, floor / max(radii))
 
 
 def ellipsoid(stage: Stage, centre: Sequence[float], radii: Sequence[float], *, margin_mm: float = 4.0) -> Region:

@@ -100,4 +100,5 @@ def lesion_distance(offset_mm: tuple[np.ndarray, np.ndarray, np.ndarray], truth:
     a, b, c = along / axes[0], across / axes[1], z / axes[2]
     k0 = np.sqrt(a**2 + b**2 + c**2)
     k1 = np.sqrt((a / axes[0]) ** 2 + (b / axes[1]) ** 2 + (c / axes[2]) ** 2)
-    return k0 * (k0 - 1) / np.maximum(k1, 1e-4)
+    floor = np.maximum(k0, 1e-6)
+    return floor * (k0 - 1) / np.maximum(k1, floor / max(axes))
