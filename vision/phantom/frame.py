@@ -162,17 +162,20 @@ def paint_ribs(canvas: Canvas, tissues: dict[str, float]) -> None:
             rib = tube(stage, line, [4.8] * len(line), step_mm=10)
             canvas.tint(rib, cortex)
             canvas.tint(rib.with_distance(rib.distance + 1.7), marrow)
+    wings = []
     for side in (-1.0, 1.0):
-        for drop in range(0, 60, 7):
+        for drop in range(0, 60, 4):
             crest = (
                 (side * 46.0, -84.0, -112.0 - drop),
                 (side * 92.0, -60.0, -98.0 - drop),
                 (side * 126.0, -8.0, -104.0 - drop),
                 (side * 122.0, 40.0, -128.0 - drop),
             )
-            wing = tube(stage, crest, (9, 6, 5.5, 5), step_mm=10)
-            canvas.tint(wing, cortex * 0.8)
-            canvas.tint(wing.with_distance(wing.distance + 2.2), marrow)
+            wings.append(tube(stage, crest, (9, 6, 5.5, 5), step_mm=14))
+    for wing in wings:
+        canvas.tint(wing, cortex * 0.8)
+    for wing in wings:
+        canvas.tint(wing.with_distance(wing.distance + 2.2), marrow)
 
 
 def paint_table(canvas: Canvas, tissues: dict[str, float], skin: np.ndarray, *, body_back_mm: float) -> None:
