@@ -1,0 +1,235 @@
+"""The NIfTI header gate: from 352 untrusted bytes to a shape, a number type and a grid, or a refusal."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+from vision.errors import InputRefused
+from vision.geometry import Grid, Notice
+from vision.io.refusal import EXPORT_AGAIN, Limits, refusing
+from vision.io.sniff import kind_of
+from vision.io.stream import ByteStream
+
+SPACING_MM = (0.2, 10.0)
+EXTENT_MM = (100.0, 2500.0)
+MICROSCOPIC_MM = 0.02
+MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
+NUMBERS = ("u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8")
+LARGEST_OFFSET = 64 << 20
+SET_ORIENTATION = "Convert the CT again from DICOM with a tool that writes orientation (qform or sform)."
+
+
+@dataclass(frozen=True)
+class NiftiHeader:
+    """What the gate lets through: `dtype` in the file's byte order, `offset` of the first voxel, scaling and grid."""
+
+    grid: Grid
+    volumes: int
+    dtype: np.dtype
+    offset: int
+    consumed: int
+    slope: float
+    intercept: float
+    notices: tuple[Notice, ...]
+
+
+def read_header(stream: ByteStream, limits: Limits) -> NiftiHeader:
+    """Read and judge a NIfTI-1 or NIfTI-2 header of either byte order.
+
+    Raises InputRefused: E_TYPE, E_TRUNCATED, E_PAIR, E_NO_ORIENTATION, E_HDR, E_DIMS, E_TOO_FEW_SLICES, E_SIZE,
+    E_DTYPE, E_AFFINE, E_AFFINE_CONFLICT, E_SPACING, E_EXTENT.
+    """
+    from nibabel.nifti1 import Nifti1Header
+    from nibabel.nifti2 import Nifti2Header
+
+    start = stream.read(4)
+    lengths = {int.from_bytes(start, order): (order, start) for order in ("little", "big")}  # type: ignore[arg-type]
+    size = next((size for size in (348, 540) if size in lengths), None)
+    if size is None:
+        raise _not_nifti(start + stream.read(400))
+    block = start + stream.read(size - 4)
+    if len(block) < size:
+        raise InputRefused("E_TRUNCATED", "The file ends within the NIfTI header.", EXPORT_AGAIN)
+    _check_magic(block, size)
+    endianness = "<" if lengths[size][0] == "little" else ">"
+    with refusing("E_HDR", "The NIfTI header cannot be read"):
+        header = (Nifti1Header if size == 348 else Nifti2Header)(block, endianness, check=False)
+        fields = {name: header[name] for name in header.keys()}  # noqa: SIM118 (a header is no mapping)
+    offset = _offset(float(fields["vox_offset"]), size)
+    shape, volumes = _shape(fields["dim"], limits)
+    slope, intercept = _scaling(float(fields["scl_slope"]), float(fields["scl_inter"]))
+    grid, notices = _grid(fields, shape)
+    return NiftiHeader(
+        grid=grid,
+        volumes=volumes,
+        dtype=_dtype(int(fields["datatype"]), int(fields["bitpix"]), endianness),
+        offset=offset,
+        consumed=size,
+        slope=slope,
+        intercept=intercept,
+        notices=tuple(notices),
+    )
+
+
+def _not_nifti(start: bytes) -> InputRefused:
+    kind = kind_of(start)
+    return InputRefused(
+        "E_TYPE", f"This is not a NIfTI file; its content is {kind}.", "Give a .nii, .nii.gz, DICOM folder or .zip."
+    )
+
+
+def _check_magic(block: bytes, size: int) -> None:
+    magic = block[344:348] if size == 348 else block[4:8]
+    if magic in (b"n+1\0", b"n+2\0"):
+        return
+    if magic in (b"ni1\0", b"ni2\0"):
+        raise InputRefused("E_PAIR", "This is the header of a .hdr/.img pair.", "Convert the pair to one .nii.gz.")
+    if magic == b"\0\0\0\0" and size == 348:
+        raise InputRefused("E_NO_ORIENTATION", "This is Analyze 7.5, which has no orientation.", SET_ORIENTATION)
+    raise InputRefused("E_HDR", "The NIfTI header has no valid magic bytes.", EXPORT_AGAIN)
+
+
+def _offset(offset: float, size: int) -> int:
+    if not np.isfinite(offset) or offset != int(offset) or not size + 4 <= offset <= LARGEST_OFFSET:
+        raise InputRefused("E_HDR", f"The voxels start at byte {offset:g} according to the header.", EXPORT_AGAIN)
+    return int(offset)
+
+
+def _shape(dim: np.ndarray, limits: Limits) -> tuple[tuple[int, int, int], int]:
+    """The three dimensions and the number of volumes. E_DIMS, E_TOO_FEW_SLICES, E_SIZE."""
+    rank = int(dim[0])
+    sizes = [int(n) for n in dim[1 : rank + 1]] if 1 <= rank <= 7 else []
+    if not sizes or min(sizes) < 1:
+        raise InputRefused("E_DIMS", f"The header gives {rank} dimensions of {sizes}.", EXPORT_AGAIN)
+    if len(sizes) < 3 or min(sizes[:3]) == 1:
+        text = " x ".join(str(n) for n in sizes)
+        raise InputRefused("E_DIMS", f"This is a 2D image ({text}).", "Give the whole CT as one 3D volume.")
+    if any(n > 1 for n in sizes[4:]):
+        raise InputRefused("E_DIMS", f"This has {rank} dimensions of {sizes}.", "Give one 3D volume.")
+    i, j, k = sizes[:3]
+    if min(i, j, k) < 3:
+        raise InputRefused("E_TOO_FEW_SLICES", f"{i} x {j} x {k} voxels are no volume.", "Give at least 3 slices.")
+    volumes = sizes[3] if len(sizes) > 3 else 1
+    if i * j * k > limits.voxels or volumes > limits.slices:
+        raise InputRefused(
+            "E_SIZE",
+            f"{i} x {j} x {k} x {volumes} voxels need {i * j * k * volumes * 2 / 2**30:.1f} GiB.",
+            "Crop the CT to the abdomen.",
+        )
+    return (i, j, k), volumes
+
+
+def _dtype(code: int, bits: int, endianness: str) -> np.dtype:
+    from nibabel.nifti1 import data_type_codes
+
+    if code not in data_type_codes.dtype:
+        raise InputRefused("E_DTYPE", f"The number type has the unknown code {code}.", EXPORT_AGAIN)
+    dtype = np.dtype(data_type_codes.dtype[code])
+    if dtype.str[1:] not in NUMBERS:
+        raise InputRefused(
+            "E_DTYPE", f"The voxels are of type {data_type_codes.label[code]}.", "Give voxels of plain real numbers."
+        )
+    if bits != dtype.itemsize * 8:
+        raise InputRefused(
+            "E_DTYPE", f"The header gives {bits} bits a voxel for {data_type_codes.label[code]}.", EXPORT_AGAIN
+        )
+    return dtype.newbyteorder(endianness)  # type: ignore[arg-type]
+
+
+def _scaling(slope: float, intercept: float) -> tuple[float, float]:
+    """NIfTI's scl_slope and scl_inter. A slope of 0 or NaN says there is none; readers disagree on an intercept then."""
+    if np.isnan(slope) or slope == 0:
+        if np.isfinite(intercept) and intercept != 0:
+            raise InputRefused("E_HDR", f"The intercept is {intercept:g} but there is no slope.", EXPORT_AGAIN)
+        return 1.0, 0.0
+    if not (np.isfinite(slope) and np.isfinite(intercept)):
+        raise InputRefused("E_HDR", f"The scaling is {slope:g} x + {intercept:g}.", EXPORT_AGAIN)
+    return slope, intercept
+
+
+def _grid(fields: dict[str, np.ndarray], shape: tuple[int, int, int]) -> tuple[Grid, list[Notice]]:
+    """The grid by sform, else qform, in mm, both agreeing where both are given."""
+    notices = []
+    unit = int(fields["xyzt_units"]) & 7
+    if unit not in MM_PER_UNIT:
+        raise InputRefused("E_HDR", f"The unit of length has the unknown code {unit}.", EXPORT_AGAIN)
+    if unit == 0:
+        notices.append(Notice("W_UNITS_UNKNOWN", "The file names no unit of length; mm was taken."))
+    scale = np.diag([MM_PER_UNIT[unit]] * 3 + [1.0])
+    pixdim = np.asarray(fields["pixdim"], dtype=np.float64)
+    steps_valid = bool(np.isfinite(pixdim[1:4]).all() and (pixdim[1:4] > 0).all())
+    has_sform, has_qform = int(fields["sform_code"]) > 0, int(fields["qform_code"]) > 0
+    if not has_sform and not has_qform:
+        raise InputRefused("E_NO_ORIENTATION", "The file does not say which side is which.", SET_ORIENTATION)
+    if not has_sform and not steps_valid:
+        raise InputRefused("E_SPACING", f"The voxel spacing is {_numbers(pixdim[1:4])}.", EXPORT_AGAIN)
+    grids = []
+    if has_sform:
+        rows = np.stack([fields["srow_x"], fields["srow_y"], fields["srow_z"]]).astype(np.float64)
+        grids.append(make_grid(shape, scale @ np.vstack([rows, (0, 0, 0, 1)])))
+    if not steps_valid:
+        notices.append(Notice("W_PIXDIM_IGNORED", "The header's voxel sizes are invalid; its affine was used."))
+    elif has_qform:
+        grids.append(make_grid(shape, scale @ _qform(fields, pixdim)))
+    else:
+        steps = pixdim[1:4] * scale[0, 0]
+        if np.abs(steps / grids[0].spacing_mm - 1).max() > 0.01:
+            raise _conflict(f"voxel sizes {_numbers(steps)}", f"an affine of {_numbers(grids[0].spacing_mm)} mm")
+    if len(grids) == 2:
+        corners = np.array(list(itertools.product(*[(0, n - 1) for n in shape])))
+        apart = float(np.linalg.norm(grids[0].to_mm(corners) - grids[1].to_mm(corners), axis=1).max())
+        if apart > 0.25 * min(grids[0].spacing_mm):
+            raise _conflict(f"a qform ({grids[1].axcodes})", f"an sform ({grids[0].axcodes}) {apart:.1f} mm apart")
+    check_size(grids[0])
+    return grids[0], notices
+
+
+def _qform(fields: dict[str, np.ndarray], pixdim: np.ndarray) -> np.ndarray:
+    from nibabel.quaternions import fillpositive, quat2mat
+
+    affine = np.eye(4)
+    with refusing("E_AFFINE", "The qform is not a rotation"):
+        imaginary = np.array([fields["quatern_b"], fields["quatern_c"], fields["quatern_d"]], dtype=np.float64)
+        rotation = quat2mat(fillpositive(imaginary, w2_thresh=-1e-5))
+        handed = -1.0 if pixdim[0] < 0 else 1.0
+        affine[:3, :3] = rotation * (pixdim[1:4] * (1.0, 1.0, handed))
+        affine[:3, 3] = [fields["qoffset_x"], fields["qoffset_y"], fields["qoffset_z"]]
+    return affine
+
+
+def make_grid(shape: tuple[int, int, int], affine: np.ndarray) -> Grid:
+    """A Grid, or E_AFFINE when the affine is not finite, invertible and orthogonal."""
+    try:
+        with np.errstate(all="ignore"):
+            return Grid(shape, affine)
+    except ValueError as error:
+        raise InputRefused("E_AFFINE", f"The affine cannot be used: {error}.", SET_ORIENTATION) from None
+
+
+def check_size(grid: Grid) -> None:
+    """Refuse spacings and extents that no CT of a body has: E_EXTENT, E_SPACING."""
+    spacing = np.asarray(grid.spacing_mm)
+    extent = spacing * grid.shape
+    if spacing.max() < MICROSCOPIC_MM:
+        raise InputRefused(
+            "E_EXTENT", f"The CT measures {_numbers(extent)} mm.", "Check the unit of length; whole CTs are read."
+        )
+    if spacing.min() < SPACING_MM[0] or spacing.max() > SPACING_MM[1]:
+        raise InputRefused(
+            "E_SPACING", f"The voxel spacing is {_numbers(spacing)} mm; 0.2 to 10 mm is read.", "Check the header."
+        )
+    if extent.max() < EXTENT_MM[0] or extent.max() > EXTENT_MM[1]:
+        raise InputRefused("E_EXTENT", f"The CT measures {_numbers(extent)} mm.", "Check the spacing in the header.")
+
+
+def _conflict(one: str, other: str) -> InputRefused:
+    return InputRefused(
+        "E_AFFINE_CONFLICT", f"The header contradicts itself: {one} and {other}.", "Convert the CT again from DICOM."
+    )
+
+
+def _numbers(values: np.ndarray | tuple[float, ...]) -> str:
+    return " x ".join(f"{float(value):.4g}" for value in values)

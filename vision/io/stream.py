@@ -1,0 +1,125 @@
+"""Reading bytes under a cap, through gzip when the content says so, and to the end so that checksums count."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import numpy as np
+
+from vision.errors import InputRefused
+from vision.io.refusal import EXPORT_AGAIN
+
+CHUNK = 1 << 18
+GZIP_MAGIC = b"\x1f\x8b"
+
+
+class ByteStream:
+    """Decompressed bytes of a file, in order, never more than `limit`.
+
+    Several gzip members in a row count as one stream, as gzip itself has it. `trailing_garbage` tells, once the end
+    was reached, whether bytes that belong to no member follow the last one.
+    Raises InputRefused: E_EMPTY, E_TRUNCATED, E_CORRUPT, E_SIZE.
+    """
+
+    def __init__(self, file: BinaryIO, limit: int) -> None:
+        self._file = file
+        self._limit = limit
+        self._count = 0
+        self.trailing_garbage = False
+        first = file.read(CHUNK)
+        if not first:
+            raise InputRefused("E_EMPTY", "The file has no bytes.", EXPORT_AGAIN)
+        self._blocks = self._inflate(first) if first.startswith(GZIP_MAGIC) else self._plain(first)
+        self._rest = b""
+
+    def read(self, count: int) -> bytes:
+        """The next `count` bytes, fewer only at the end."""
+        buffer = bytearray(count)
+        return bytes(buffer[: self.fill(memoryview(buffer))])
+
+    def fill(self, target: memoryview) -> int:
+        """Copy the next bytes into `target`; how many there were."""
+        done = 0
+        while done < len(target):
+            if not self._rest:
+                self._rest = next(self._blocks, b"")
+                if not self._rest:
+                    break
+            part = self._rest[: len(target) - done]
+            target[done : done + len(part)] = part
+            self._rest = self._rest[len(part) :]
+            done += len(part)
+        return done
+
+    def skip(self, count: int) -> int:
+        """Read and forget `count` bytes; how many there were."""
+        left = count
+        while left > 0:
+            step = len(self.read(min(left, CHUNK)))
+            if step == 0:
+                break
+            left -= step
+        return count - left
+
+    def finish(self, most: int) -> int:
+        """Read to the end, so that every checksum is verified, and count the bytes; above `most` is refused."""
+        count = len(self._rest)
+        self._rest = b""
+        while count <= most:
+            block = next(self._blocks, b"")
+            if not block:
+                return count
+            count += len(block)
+        raise InputRefused("E_SIZE", f"More than {most} bytes follow the last voxel.", EXPORT_AGAIN)
+
+    def _counted(self, block: bytes) -> bytes:
+        self._count += len(block)
+        if self._count > self._limit:
+            size = self._limit / 2**30
+            raise InputRefused(
+                "E_SIZE", f"The content is larger than the limit of {size:.3g} GiB.", "Crop or split the CT."
+            )
+        return block
+
+    def _plain(self, block: bytes) -> Iterator[bytes]:
+        while block:
+            yield self._counted(block)
+            block = self._file.read(CHUNK)
+
+    def _inflate(self, block: bytes) -> Iterator[bytes]:
+        member = zlib.decompressobj(wbits=31)
+        while True:
+            try:
+                inflated = member.decompress(block, 4 * CHUNK)
+            except zlib.error:
+                raise InputRefused(
+                    "E_CORRUPT", "The gzip stream is damaged: its checksum or code does not fit.", EXPORT_AGAIN
+                ) from None
+            if inflated:
+                yield self._counted(inflated)
+            if member.eof:
+                following = member.unused_data or self._file.read(CHUNK)
+                if not following.startswith(GZIP_MAGIC):
+                    self.trailing_garbage = bool(following.strip(b"\0"))
+                    return
+                member, block = zlib.decompressobj(wbits=31), following
+                continue
+            block = member.unconsumed_tail or self._file.read(CHUNK)
+            if not block and not inflated:
+                raise InputRefused("E_TRUNCATED", "The gzip stream ends before its last byte.", EXPORT_AGAIN)
+
+
+def read_array(stream: ByteStream, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Read an array in Fortran order, as NIfTI stores it, in the machine's byte order. Raises E_TRUNCATED."""
+    voxels = np.empty(int(np.prod(shape)), dtype=dtype)
+    expected = voxels.nbytes
+    got = stream.fill(memoryview(voxels.view(np.uint8)))
+    if got < expected:
+        raise InputRefused(
+            "E_TRUNCATED", f"The header announces {expected} bytes of voxels, the file has {got}.", EXPORT_AGAIN
+        )
+    if not dtype.isnative:
+        voxels = voxels.byteswap(inplace=True).view(dtype.newbyteorder("="))
+    return voxels.reshape(shape, order="F")
