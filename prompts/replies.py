@@ -12,7 +12,7 @@ from types import MappingProxyType
 SEGMENT = {
     "segmented": "The {F.structure} was segmented.",
     "segmented_volume": "The {F.structure} was segmented; its volume is {F.volume}.",
-    "segmented_cut": "The {F.structure} is cut by the {F.cut_at} end of the scan, so no volume is given.",
+    "segmented_cut": "The {F.structure} is cut by the {F.cut_ends} of the scan, so no volume is given.",
     "segmented_part": "The {F.structure} was segmented as far as it is in the scan.",
 }
 MEASURE = {
@@ -21,9 +21,11 @@ MEASURE = {
     "axes_on_slice": "The long axis of the {F.structure} is {F.long_axis}, on {F.long_axis_slice}.",
     "long_axis": "The long axis of the {F.structure} is {F.long_axis}.",
     "short_axis": "The short axis of the {F.structure} is {F.short_axis}.",
-    "who": "The product of the two axes (WHO) of the {F.structure} is {F.who}.",
+    "who": "The WHO product of the axes of the {F.structure} is {F.who}.",
     "hu": "The mean attenuation of the {F.structure} is {F.hu_mean} (standard deviation {F.hu_sd}).",
     "hu_median": "The median attenuation of the {F.structure} is {F.hu_p50}.",
+    "hu_percentiles": "The 5th percentile of the attenuation of the {F.structure} is {F.hu_p5}, "
+    "the 95th percentile is {F.hu_p95}.",
     "distance": "The distance between the {A.structure} and the {B.structure} is {A.distance}.",
     "contact": "The contact between the {A.structure} and the {B.structure} is {A.contact}.",
     "lesion_axes": "Suspected {F.structure} {F.id} measures {F.long_axis} x {F.short_axis}.",
@@ -38,7 +40,7 @@ DETECT = {
     "detected_in_organ": "{F.id}: suspected {F.structure} in the {F.organ}, {F.long_axis} x {F.short_axis}.",
     "detected_in_part": "{F.id}: suspected {F.structure} in the {F.part} of the {F.organ}, long axis {F.long_axis}.",
     "none_detected": "No suspected {F.structure} was detected by the model.",
-    "not_searched": "A suspected {F.structure} was not searched for.",
+    "not_searched": "The {F.structure} was not searched for.",
     "not_searched_why": "The {F.structure} is not assessable: {F.why}.",
 }
 LOCATE = {
@@ -78,12 +80,12 @@ STATUS = {
     "not_seen_lesion": "No suspected {F.structure} was seen by the model.",
     "not_assessable": "The {F.structure} is not assessable: {F.why}.",
     "why": "{F.why}.",
-    "cut_off": "The {F.structure} is cut by the {F.cut_at} end of the scan, so no volume is given.",
+    "cut_off": "The {F.structure} is cut by the {F.cut_ends} of the scan, so no volume is given.",
 }
 REPORT = {
     "report_organ": "{F.structure}: volume {F.volume}, mean attenuation {F.hu_mean} (standard deviation {F.hu_sd}).",
     "report_organ_volume": "{F.structure}: volume {F.volume}.",
-    "report_organ_cut": "{F.structure}: cut by the {F.cut_at} end of the scan; no volume is given.",
+    "report_organ_cut": "{F.structure}: cut by the {F.cut_ends} of the scan; no volume is given.",
     "report_organ_not_seen": "{F.structure}: not seen by the model.",
     "report_organ_not_assessable": "{F.structure}: not assessable ({F.why}).",
     "report_range": "{F.structure}: volume {F.volume}, {place} the normal range of {F.normal_low} to {F.normal_high}.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 
 from assistant.grounding.lexicon import is_lesion, plain, spoken
@@ -64,8 +65,16 @@ def sides_of(finding: Finding) -> frozenset[str]:
 
 
 def _number(claim: Claim, finding: Finding, related: Sequence[Finding]) -> bool:
+    ids = {other.id for other in related}
     between = [m for other in related for m in other.measurements if m.quantity.startswith(RELATIONAL)]
-    return states(claim, [*finding.measurements, *between])
+    own = [m for m in finding.measurements if not m.quantity.startswith(RELATIONAL)]
+    return states(claim, [*own, *(m for m in between if _other(m) in (*ids, ""))])
+
+
+def _other(measurement: Measurement) -> str:
+    """The finding id at the end of 'distance_F2'; empty where the quantity does not name the other finding."""
+    last = measurement.quantity.rpartition("_")[2]
+    return last if re.fullmatch(r"F\d+", last) else ""
 
 
 def _pair(claim: Claim, finding: Finding, related: Sequence[Finding]) -> bool:

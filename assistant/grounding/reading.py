@@ -43,7 +43,8 @@ _SPAN = re.compile(rf"({_DIGITS})(?= ?(?:to|and|-) ?(?:\d+(?:,\d{{3}})*(?:\.\d+)
 _COUNT_WORD = rf"\b({'|'.join(words.NUMBER_WORDS)}|{'|'.join(words.SEVERAL)}|both|\d+)"
 _COUNTED = re.compile(rf"{_COUNT_WORD} {ADJECTIVES}$")
 _COUNTED_ALL = re.compile(rf"{_COUNT_WORD} (?:structures|organs)\b")
-_SPELLED = re.compile(rf"\b(?:{'|'.join(word for word in words.NUMBER_WORDS if word != 'one')}|dozens?|pair|couple)\b")
+_SPELLED = re.compile(rf"\b(?:{'|'.join(word for word in words.NUMBER_WORDS if word != 'one')}|{words.SPELLED})\b")
+_PERCENTILE = re.compile(r"\b(5|95)th percentile\b")
 _ID = re.compile(r"\bf\d+\b")
 _IN = re.compile(r"\b(?:in|within|inside)(?: the| its)? $")
 _OF = re.compile(r"\b(?:of|from)(?: the| its)? $")
@@ -51,12 +52,12 @@ _PRONOUN = re.compile(r"\s*(?:it|its|they|their|this|these)\b")
 _JOIN = re.compile(rf"[\s:(,]*(?:the |a |an )?{ADJECTIVES}")
 _AND = re.compile(rf"\s*(?:,|and|or|nor|, and|, or)\s*(?:the |a |an )?{ADJECTIVES}")
 _NO_GAP = re.compile(rf"(?: (?:the|a|an|any|visible|signs?|evidence|of|further))* {ADJECTIVES}")
-_AFTER_NUMBER = re.compile(r"\s*\(?(?:(?:in|of|as|for)(?: the| its)?)?\s*")
+_AFTER_NUMBER = re.compile(r"\s*(?:(?:in|of|as|for)(?: the| its)?)?\s*")
 
 
 def read(sentence: str, *, lexicon: Lexicon) -> Reading:
     """What one sentence claims; numbers, negations, places and judgements that no rule understands are `uncovered`."""
-    page = Page(plain(sentence))
+    page = Page(_PERCENTILE.sub(r"p\1", plain(sentence)))
     page.refuse(words.FORBIDDEN, "is never covered by a record")
     page.claims += [Claim("range", (match[1],), *match.span()) for match in page.take(words.RANGE)]
     page.take(words.NEUTRAL)
@@ -78,7 +79,7 @@ def read(sentence: str, *, lexicon: Lexicon) -> Reading:
 
 
 def _cut(match: re.Match[str]) -> Claim:
-    return Claim("cut", tuple(sorted(re.findall(r"[a-z]+(?<!and)", match[1]))), *match.span())
+    return Claim("cut", tuple(sorted(set(re.findall(r"[a-z]+", match[1])) - {"and"})), *match.span())
 
 
 def _subjects(page: Page, lexicon: Lexicon) -> list[Mention]:
@@ -173,7 +174,7 @@ def _numbers(page: Page) -> None:
         unit = UNIT_WORDS[match[2]] if match[2] else "1"
         claim = Claim("number", (match[1].replace(",", ""), unit), *match.span())
         page.claims.append(replace(claim, quantity=_quantity(claim, before, quantities)))
-    page.refuse(re.compile(r"\S*\d\S*"), "is a number that no record covers")
+    page.refuse(re.compile(r"(?!p5\b|p95\b)(?<!\S)\S*\d\S*"), "is a number that no record covers")
 
 
 def _quantity(claim: Claim, text: str, quantities: list[tuple[int, int, tuple[str, ...]]]) -> tuple[str, ...]:
@@ -181,11 +182,13 @@ def _quantity(claim: Claim, text: str, quantities: list[tuple[int, int, tuple[st
     for start, _, names in quantities:
         if start >= claim.end and _AFTER_NUMBER.fullmatch(text[claim.end : start]):
             return names
-    before = [(end, names) for _, end, names in quantities if end <= claim.start]
-    if not before:
-        return ()
-    end, names = max(before)
-    return () if re.search(r"\d", text[end : claim.start]) else names
+    before = [
+        (names[0] in words.RELATIONAL, end, names)
+        for _, end, names in quantities
+        if end <= claim.start and not re.search(r"(?<!p)(?<!p9)\d", text[end : claim.start])
+    ]
+    # 'The difference in volume is 12 mL' is a difference, whatever stands nearer.
+    return max(before)[2] if before else ()
 
 
 def _standing(

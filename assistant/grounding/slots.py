@@ -54,7 +54,8 @@ def render(template: str, findings: Mapping[str, Finding], extra: Mapping[str, M
     """Fill '{F1.volume}'-like slots: finding id (or prefix), dot, and a fact or the quantity of a measurement.
 
     Facts: id, structure, structures (plural), side, organ, part, segments, slices, confidence, why, cut_at,
-    <quantity>_slice; all else is a quantity. Slices show the stored index, counted from 0, the same number as in
+    cut_ends (with 'end' or 'edge'), <quantity>_slice; all else is a quantity. 'distance' finds 'distance_F2' when F2 is
+    the other subject. Slices show the stored index, counted from 0, the same number as in
     answer.json. `extra` maps whole slots to free measurements. Raises MissingSlot naming every slot without a record.
     """
     return _fill(template, findings, _NO_WORDS, extra)
@@ -126,11 +127,18 @@ def _text_of(
     finding = findings[prefix]
     if fact in _FACTS:
         return _FACTS[fact](finding)
-    measurement = finding.measurement(fact)
+    measurement = _measurement(finding, fact, findings)
     if measurement is not None:
         return format_measurement(measurement)
     on_slice = finding.measurement(fact.removesuffix("_slice")) if fact.endswith("_slice") else None
     return f"slice {on_slice.slice_index}" if on_slice is not None and on_slice.slice_index is not None else ""
+
+
+def _measurement(finding: Finding, quantity: str, findings: Mapping[str, Finding]) -> Measurement | None:
+    """The finding's measurement; of a quantity between two ('distance_F2') the one with another subject comes first."""
+    between = (finding.measurement(f"{quantity}_{other.id}") for other in findings.values() if other is not finding)
+    found = next((measurement for measurement in between if measurement is not None), None)
+    return found if found is not None else finding.measurement(quantity)
 
 
 def _segments(finding: Finding) -> str:
@@ -145,6 +153,11 @@ def _slices(finding: Finding) -> str:
     return f"slice {first}" if first == last else f"slices {first} to {last}"
 
 
+def _cut_ends(finding: Finding) -> str:
+    word = "end" if set(finding.cut_at) <= {"superior", "inferior"} else "edge"
+    return f"{listed(finding.cut_at)} {word}{'s' if len(finding.cut_at) > 1 else ''}" if finding.cut_at else ""
+
+
 _FACTS: dict[str, Callable[[Finding], str]] = {
     "id": lambda finding: finding.id,
     "structure": lambda finding: spoken(finding.structure),
@@ -157,4 +170,5 @@ _FACTS: dict[str, Callable[[Finding], str]] = {
     "confidence": lambda finding: "" if finding.confidence is None else f"{finding.confidence:.2f}",
     "why": lambda finding: finding.why.strip().rstrip("."),
     "cut_at": lambda finding: listed(finding.cut_at),
+    "cut_ends": _cut_ends,
 }

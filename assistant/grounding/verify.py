@@ -142,14 +142,20 @@ def _subject_problems(
     fitting = list(candidates)
     if standing == "present":
         fitting = [finding for finding in candidates if finding.status is Status.SEEN]
-        missing = subject.names - {finding.structure for finding in fitting} if subject.plural else frozenset()
-        if not fitting or (missing and not names_lesion(subject)):
+        if not fitting or (subject.plural and _fewer_than_said(subject, fitting)):
             return [f"{what} is not on record as seen"]
     counted = [claim for claim in claims if claim.kind == "count"]
     details = [
         f"the count {claim.value[0]} of {what} is not on record" for claim in counted if not counts(claim, fitting)
     ]
     return details + _uncovered([c for c in claims if c.kind != "count"], fitting, related=related, each=subject.plural)
+
+
+def _fewer_than_said(subject: Mention, seen: Sequence[Finding]) -> bool:
+    """Whether a plural says more than was seen: one lesion only, or one side of a pair."""
+    if names_lesion(subject):
+        return len(seen) < 2
+    return len(subject.names) > 1 and bool(subject.names - {finding.structure for finding in seen})
 
 
 def _is_place_of(subject: Mention, related: Sequence[Finding]) -> bool:

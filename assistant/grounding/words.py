@@ -8,6 +8,11 @@ NUMBER_WORDS = {
     "one": 1, "single": 1, "solitary": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7,
     "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12,
 }  # fmt: skip
+SPELLED = (
+    r"dozens?|pairs?|couple|(?:thir|four|fif|six|seven|eigh|nine)teen|twenty|thirty|forty|fifty|sixty|seventy|eighty|"
+    r"ninety|hundreds?|thousands?|million|thirds?|quarters?|zero"
+)
+"""Other spelled numbers: nothing is written so."""
 SEVERAL = ("several", "multiple", "many", "numerous", "few", "various")
 ROMAN = {"i": 1, "ii": 2, "iii": 3, "iv": 4, "v": 5, "vi": 6, "vii": 7, "viii": 8}
 
@@ -35,7 +40,8 @@ DESCRIPTION = _any(
     r"obstruct\w+", r"perforat\w+", r"invad\w+", r"invasi\w+", r"infiltrat\w+", r"encas\w+", r"homogeneous\w*",
     r"heterogeneous\w*", r"thicken\w+", r"edema\w*", r"swollen", r"swelling", r"displac\w+", r"irregular\w*", r"smooth",
     r"well-defined", r"ill-defined", r"spiculat\w+", r"healthy", r"clear", r"abnormal\w*", r"suspicious", r"normal\w*",
-    r"unremarkable", r"physiologic\w*", r"within normal limits",
+    r"large", r"small", r"big", r"huge", r"tiny", r"massive", r"mild\w*", r"moderate\w*", r"severe\w*", r"marked\w*",
+    r"slight\w*", r"significant\w*", r"dense", r"solid", r"unremarkable", r"physiologic\w*", r"within normal limits",
 )  # fmt: skip
 """Appearance and judgement words for which a record has no field."""
 
@@ -74,7 +80,8 @@ COMPARATIVE = _any(
 NO_BEFORE = _any(r"no", r"without", r"neither", r"nor", r"absence of", r"free of", r"lacks?", r"free from")
 NO_AFTER = _any(
     r"not", r"absent", r"invisible", r"missing", r"none", r"never", r"cannot", r"nothing", r"nowhere", r"\w+n't",
-    r"n't", r"excluded", r"ruled out", r"negative", r"fail\w*", r"removed", r"undetect\w+", r"undetected",
+    r"n't", r"unseen", r"hardly", r"barely", r"lack",
+    r"excluded", r"ruled out", r"negative", r"fail\w*", r"removed", r"undetect\w+", r"undetected",
 )  # fmt: skip
 
 _SEGMENT = r"(?:[1-9](?!\d|[.,]\d| ?(?:mm|cm|ml|hu|x|%))|vi{0,3}|i[iv]{0,2})\b"
@@ -101,6 +108,8 @@ QUANTITIES: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
     (_any(r"count", r"number of"), ("count",)),
     (_any(r"who", r"product"), ("who",)),
     (_any(r"standard deviation", r"sd"), ("hu_sd",)),
+    (_any(r"p5"), ("hu_p5",)),
+    (_any(r"p95"), ("hu_p95",)),
     (_any(r"median"), ("hu_p50", "median")),
     (_any(r"mean(?: attenuation)?", r"average"), ("hu_mean", "mean")),
     (_any(r"distance", r"apart"), ("distance",)),

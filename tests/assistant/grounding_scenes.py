@@ -1,0 +1,236 @@
+"""Random records and the true sentences that follow from them. Seeded; used by test_grounding.py."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from assistant.grounding import MissingSlot, say
+from assistant.records import Finding, Measurement, Site, Status
+from prompts import replies
+from vision.structures import STRUCTURES, by_name
+
+ORGANS = tuple(row for row in STRUCTURES if row.kind in ("organ", "vessel", "part"))
+LESIONS = tuple(row for row in STRUCTURES if row.kind == "lesion")
+SEEN_ORGAN = (
+    *replies.MEASURE,
+    "segmented",
+    "segmented_part",
+    "segmented_volume",
+    "slices",
+    "side",
+    "report_organ",
+    "report_organ_volume",
+)
+SEEN_LESION = (
+    *(name for name in replies.MEASURE if name.startswith("lesion")),
+    *(name for name in replies.LOCATE if name.startswith("lesion")),
+    *(name for name in replies.DETECT if name.startswith("detected")),
+    *("count_one", "count_many", "report_lesion", "report_lesion_segments", "report_lesion_part"),
+)
+ABSENT_LESION = ("none_detected", "count_none", "not_seen_lesion", "report_no_lesion", "not_seen")
+ABSENT_ORGAN = ("not_seen", "report_organ_not_seen")
+UNASSESSABLE = ("not_searched", "not_assessable", "not_searched_why", "report_organ_not_assessable", "why")
+CUT = ("cut_off", "segmented_cut", "report_organ_cut")
+PAIRED = ("larger", "smaller", "both_volumes", "difference", "ratio", "distance", "contact")
+
+
+@dataclass(frozen=True)
+class Told:
+    """A true sentence, the reply it is made of, what it rests on, and the findings that it is about."""
+
+    template: str
+    text: str
+    scene: tuple[Finding, ...]
+    about: tuple[Finding, ...]
+
+
+def scene(random_source: random.Random) -> tuple[Finding, ...]:
+    """Six organs and three kinds of lesion: seen, cut, not seen or not assessable, with every measurement."""
+    findings: list[Finding] = []
+    for structure in random_source.sample(ORGANS, 6):
+        findings.append(_organ(f"F{len(findings) + 1}", structure.name, random_source))
+    for structure in random_source.sample(LESIONS, 3):
+        number = random_source.choice((0, 1, 1, 2, 3))
+        for _ in range(max(number, 1)):
+            lesion = _lesion(f"F{len(findings) + 1}", structure.name, random_source, count=number)
+            findings.append(lesion)
+    for first, second in _neighbours(findings):
+        findings[findings.index(first)] = first.model_copy(
+            update={"measurements": (*first.measurements, *_between(first.id, second.id, random_source))}
+        )
+    return tuple(findings)
+
+
+def true_sentences(number: int, *, seed: int) -> Iterator[Told]:
+    """Sentences of `prompts.replies`, each filled from a random scene."""
+    random_source = random.Random(seed)
+    made = 0
+    while made < number:
+        findings = scene(random_source)
+        for told in _sentences_of(findings, random_source):
+            yield told
+            made += 1
+
+
+def _sentences_of(findings: tuple[Finding, ...], random_source: random.Random) -> Iterator[Told]:
+    for finding in findings:
+        for name in _fitting(finding, findings):
+            told = _told(name, {"F": finding}, findings)
+            if told:
+                yield told
+    for first, second in _neighbours(findings):
+        larger = _value(first, "volume") > _value(second, "volume")
+        for name in PAIRED:
+            told = _told(name, {"A": first, "B": second}, findings)
+            if told and name != ("smaller" if larger else "larger"):
+                yield told
+
+
+def _told(name: str, subjects: dict[str, Finding], findings: tuple[Finding, ...]) -> Told | None:
+    words = {"place": _place(subjects["F"])} if "{place}" in replies.REPLIES[name] else {}
+    try:
+        return Told(name, say(name, subjects, words), findings, tuple(subjects.values()))
+    except MissingSlot:
+        return None
+
+
+def _fitting(finding: Finding, findings: tuple[Finding, ...]) -> tuple[str, ...]:
+    lesion = bool(by_name(finding.structure).lesion_of)
+    if finding.status is Status.NOT_ASSESSABLE:
+        return UNASSESSABLE
+    if finding.status is Status.NOT_SEEN:
+        return ABSENT_LESION if lesion else ABSENT_ORGAN
+    if not finding.complete:
+        return CUT
+    if not lesion:
+        return (*SEEN_ORGAN, "in_normal_range", "report_range")
+    alone = sum(other.structure == finding.structure for other in findings) == 1
+    return tuple(
+        name
+        for name in SEEN_LESION
+        if not (name.endswith("_one") and not alone) and not (name.endswith("_many") and alone)
+    )
+
+
+def _place(finding: Finding) -> str:
+    if finding.measurement("normal_low") is None:
+        return "within"
+    volume = _value(finding, "volume")
+    return (
+        "below"
+        if volume < _value(finding, "normal_low")
+        else "above"
+        if volume > _value(finding, "normal_high")
+        else "within"
+    )
+
+
+def _value(finding: Finding, quantity: str) -> float:
+    measurement = finding.measurement(quantity)
+    assert measurement is not None
+    return measurement.value
+
+
+def _organ(finding_id: str, name: str, random_source: random.Random) -> Finding:
+    kind = random_source.choice(("seen", "seen", "seen", "cut", "not seen", "not assessable"))
+    spoken = by_name(name).spoken
+    if kind == "not seen":
+        return Finding(
+            id=finding_id, structure=name, status=Status.NOT_SEEN, why=f"The {spoken} was looked for in vain."
+        )
+    if kind == "not assessable":
+        why = random_source.choice(
+            (f"The scan does not reach the {spoken}.", "This model cannot segment it yet.", "It has 3 of 25 voxels.")
+        )
+        return Finding(id=finding_id, structure=name, status=Status.NOT_ASSESSABLE, why=why)
+    first = random_source.randrange(0, 200)
+    site = Site(side=by_name(name).side, first_slice=first, last_slice=first + random_source.randrange(0, 90))
+    if kind == "cut":
+        cut_at = tuple(random_source.sample(("superior", "inferior", "anterior"), random_source.choice((1, 2))))
+        return Finding(
+            id=finding_id, structure=name, status=Status.SEEN, site=site, complete=False, cut_at=cut_at, why="Cut."
+        )
+    return Finding(
+        id=finding_id,
+        structure=name,
+        status=Status.SEEN,
+        site=site,
+        measurements=_measurements(finding_id, random_source, scale=40.0),
+    )
+
+
+def _lesion(finding_id: str, name: str, random_source: random.Random, *, count: int) -> Finding:
+    if count == 0:
+        return Finding(id=finding_id, structure=name, status=Status.NOT_SEEN)
+    organ = random_source.choice(by_name(name).lesion_of)
+    first = random_source.randrange(0, 200)
+    site = Site(
+        organ=organ,
+        side=by_name(organ).side,
+        part=random_source.choice(("head", "body", "tail")) if organ == "pancreas" else None,
+        segments=tuple(random_source.sample(range(1, 9), random_source.choice((1, 2)))) if organ == "liver" else (),
+        first_slice=first,
+        last_slice=first + random_source.randrange(0, 20),
+    )
+    counted = Measurement(id=f"{finding_id}.count", quantity="count", value=count, unit="1", method="components")
+    return Finding(
+        id=finding_id,
+        structure=name,
+        status=Status.SEEN,
+        site=site,
+        confidence=random_source.uniform(0.3, 0.99),
+        measurements=(*_measurements(finding_id, random_source, scale=1.0), counted),
+    )
+
+
+def _measurements(finding_id: str, random_source: random.Random, *, scale: float) -> tuple[Measurement, ...]:
+    long_axis = random_source.uniform(4, 120)
+    low = random_source.uniform(5, 900)
+    rows = (
+        ("volume", random_source.lognormvariate(2.5, 1.2) * scale, "mL"),
+        ("long_axis", long_axis, "mm"),
+        ("short_axis", long_axis * random_source.uniform(0.4, 0.9), "mm"),
+        ("who", long_axis**2 * 0.6, "mm2"),
+        ("hu_mean", random_source.uniform(-120, 250), "HU"),
+        ("hu_sd", random_source.uniform(5, 60), "HU"),
+        ("hu_p5", random_source.uniform(-200, -100), "HU"),
+        ("hu_p50", random_source.uniform(-120, 250), "HU"),
+        ("hu_p95", random_source.uniform(200, 300), "HU"),
+        ("normal_low", low, "mL"),
+        ("normal_high", low * 2, "mL"),
+    )
+    at = random_source.randrange(0, 300)
+    return tuple(
+        Measurement(
+            id=f"{finding_id}.{quantity}",
+            quantity=quantity,
+            value=value,
+            unit=unit,
+            method="test",
+            slice_index=at if quantity == "long_axis" else None,
+        )
+        for quantity, value, unit in rows
+    )
+
+
+def _neighbours(findings: Sequence[Finding]) -> list[tuple[Finding, Finding]]:
+    """Organs that were measured, each with the next."""
+    measured = [row for row in findings if row.measurement("volume") and not by_name(row.structure).lesion_of]
+    return list(pairwise(measured))
+
+
+def _between(first: str, second: str, random_source: random.Random) -> tuple[Measurement, ...]:
+    """Measurements of one finding to another."""
+    rows = (
+        ("distance", random_source.uniform(1, 90), "mm"),
+        ("contact", random_source.uniform(0, 100), "%"),
+        ("difference", random_source.uniform(1, 300), "mL"),
+        ("ratio", random_source.uniform(0.2, 4), "1"),
+    )
+    return tuple(
+        Measurement(id=f"{first}.{name}_{second}", quantity=f"{name}_{second}", value=value, unit=unit, method="test")
+        for name, value, unit in rows
+    )
