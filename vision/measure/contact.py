@@ -57,7 +57,7 @@ def contact(lesion: Mask, vessel: Mask) -> Contact:
 
     In every axial slice, for every separate section of the vessel: each of 360 directions from the section's centroid
     belongs to the wall pixel (a pixel with one of its four neighbours outside) nearest in angle; a direction is in
-    contact when that wall pixel lies in the lesion or shares a side or corner with one of its pixels. The largest count
+    contact when that wall pixel lies in the lesion or shares a side with one of its pixels. The largest count
     is the result, to be read against the 180 degrees that divide abutment from encasement (Al-Hawary et al., Radiology
     2014;270:248). It is the circumference in the axial plane: where a vessel runs within that plane (splenic vein,
     celiac branches) it is not the circumference across the vessel. Raises ValueError for masks on different grids.
@@ -79,13 +79,13 @@ def contact(lesion: Mask, vessel: Mask) -> Contact:
         if not section.any():
             continue
         wall = _surface(section)
-        near = wall & _grown(touching[index])
+        near = wall & _beside(touching[index])
         wall_pixels += int(wall.sum())
         touched += int(near.sum())
         if not near.any():
             continue
         slices += 1
-        labels = cc3d.connected_components(np.ascontiguousarray(section), connectivity=8)
+        labels = cc3d.connected_components(section.copy(), connectivity=8)
         for label in np.unique(labels[near]):
             degrees = _degrees(labels == label, wall, near, spacing)
             if degrees > best:
@@ -122,6 +122,16 @@ def _grown(voxels: np.ndarray) -> np.ndarray:
         view[1:] |= before[:-1]
         view[:-1] |= before[1:]
     return grown
+
+
+def _beside(section: np.ndarray) -> np.ndarray:
+    """Pixels of an (A, B) section and their neighbours by side."""
+    beside = section.copy()
+    beside[1:] |= section[:-1]
+    beside[:-1] |= section[1:]
+    beside[:, 1:] |= section[:, :-1]
+    beside[:, :-1] |= section[:, 1:]
+    return beside
 
 
 def _surface(voxels: np.ndarray) -> np.ndarray:

@@ -50,7 +50,7 @@ def core_intensity(ct: CTVolume, mask: Mask, *, erosion_mm: float) -> Intensity 
     wider = tuple(
         slice(max(0, a - 1), min(n, b + 1)) for a, b, n in zip(box.start, box.stop, mask.grid.shape, strict=True)
     )
-    inside = np.ascontiguousarray(mask.voxels[wider])
+    inside = mask.voxels[wider].copy()
     distance = edt.edt(inside, anisotropy=mask.grid.spacing_mm, black_border=False, parallel=1)
     core = inside & (distance > erosion_mm)
     return _statistics(ct.hu[wider][core]) if core.any() else None
