@@ -1,0 +1,5 @@
+"""Many CTs: one folder each, tables over all, resumable and divisible among machines."""
+
+from assistant.batch.run import FORMATS, BatchResult, run_batch
+
+__all__ = ["FORMATS", "BatchResult", "run_batch"]
