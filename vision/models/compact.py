@@ -7,6 +7,7 @@ whole scan in one pass and the same scan in tiles agree, and nothing drifts betw
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -86,14 +87,12 @@ class CompactUNet(nn.Module):
         self.multiple = 2 ** len(widths)
         self.stem = nn.Conv3d(8, widths[0], 3, padding=1)
         self.encoder = nn.ModuleList(ResidualBlock(width, width) for width in widths)
-        self.down = nn.ModuleList(
-            nn.Conv3d(fine, coarse, 2, stride=2) for fine, coarse in zip(widths, widths[1:], strict=False)
-        )
-        self.up = nn.ModuleList(nn.Conv3d(coarse, fine, 1) for fine, coarse in zip(widths, widths[1:], strict=False))
+        self.down = nn.ModuleList(nn.Conv3d(fine, coarse, 2, stride=2) for fine, coarse in itertools.pairwise(widths))
+        self.up = nn.ModuleList(nn.Conv3d(coarse, fine, 1) for fine, coarse in itertools.pairwise(widths))
         self.decoder = nn.ModuleList(ResidualBlock(2 * width, width) for width in widths[:-1])
         self.head = nn.Conv3d(widths[0], 8 * len(config.channels), 1)
         nn.init.zeros_(self.head.weight)
-        nn.init.constant_(self.head.bias, -4.0)
+        nn.init.constant_(self.head.bias, -2.0)
 
     def forward(self, hu: Tensor) -> Tensor:
         return depth_to_space(self.blocks(hu))

@@ -11,8 +11,11 @@ from torch.nn import functional
 
 from vision.training.cases import TrainingCase
 
-LESION_ORGANS = {"liver_lesion": ("liver",), "pancreas_lesion": ("pancreas",),
-                 "kidney_lesion": ("kidney_left", "kidney_right")}
+LESION_ORGANS = {
+    "liver_lesion": ("liver",),
+    "pancreas_lesion": ("pancreas",),
+    "kidney_lesion": ("kidney_left", "kidney_right"),
+}
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,11 @@ class Patch:
 
 
 def draw_patch(
-    case: TrainingCase, channels: tuple[str, ...], *, config: AugmentConfig, window_hu: tuple[float, float],
+    case: TrainingCase,
+    channels: tuple[str, ...],
+    *,
+    config: AugmentConfig,
+    window_hu: tuple[float, float],
     rng: np.random.Generator,
 ) -> Patch:
     """One augmented patch; the same generator state gives the same patch."""
@@ -161,8 +168,10 @@ def _paint_lesions(
     """Paint one to three noisy ellipsoids into organs of the patch; a stand-in until the tumour generators exist."""
     hosts = [
         (lesion, organ)
-        for lesion, organs in LESION_ORGANS.items() if lesion in channels
-        for organ in organs if organ in channels and bool(target[channels.index(organ)].any())
+        for lesion, organs in LESION_ORGANS.items()
+        if lesion in channels
+        for organ in organs
+        if organ in channels and bool(target[channels.index(organ)].any())
     ]
     if not hosts:
         return hu, target

@@ -81,7 +81,8 @@ def prepare_list(
         entries = [(row["ct"], row["labels"], row["order"], frozenset(row["annotated"])) for row in rows]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            "E_CASE_LIST", f"{case_list.name} is not a list of training cases ({error}).",
+            "E_CASE_LIST",
+            f"{case_list.name} is not a list of training cases ({error}).",
             "Each entry needs ct, labels, order and annotated; see the docstring of vision/training/cases.py.",
         ) from error
     cache.mkdir(parents=True, exist_ok=True)
@@ -92,7 +93,10 @@ def prepare_list(
             case = prepare_case(
                 load_ct(case_list.parent / ct_path),
                 load_labels(case_list.parent / label_path, order=order),
-                annotated=annotated, channels=channels, spacing_mm=spacing_mm, window_hu=window_hu,
+                annotated=annotated,
+                channels=channels,
+                spacing_mm=spacing_mm,
+                window_hu=window_hu,
             )
             save_case(case, stored.with_suffix(".part.npz"))
             stored.with_suffix(".part.npz").rename(stored)

@@ -10,8 +10,9 @@ from torch.nn import functional
 def partial_label_loss(logits: Tensor, target: Tensor, annotated: Tensor) -> Tensor:
     """BCE plus soft Dice over the annotated structures, a scalar.
 
-    `logits` (B, C, V) over any set of voxels V, `target` (B, C, V) bool, `annotated` (B, C) bool. Dice is taken per structure over
-    the batch's cases that annotate it, and counts only where the structure occurs, so empty patches teach by BCE alone.
+    `logits` (B, C, V) over any set of voxels V, `target` (B, C, V) bool, `annotated` (B, C) bool. Dice is taken per
+    structure over the batch's cases that annotate it, and counts only where the structure occurs: empty patches teach
+    by BCE alone.
     """
     known = annotated.to(logits.dtype)
     truth = target.to(logits.dtype)
@@ -24,4 +25,4 @@ def partial_label_loss(logits: Tensor, target: Tensor, annotated: Tensor) -> Ten
     size = (probability.sum(dim=2, dtype=torch.float32) + truth.sum(dim=2, dtype=torch.float32)) * known
     occurs = ((truth.amax(dim=2) * known).amax(dim=0) > 0).to(logits.dtype)
     dice = (2 * overlap.sum(0) + 10.0) / (size.sum(0) + 10.0)
-    return 4.0 * cross_entropy + ((1 - dice) * occurs).sum() / occurs.sum().clamp(min=1)
+    return cross_entropy + ((1 - dice) * occurs).sum() / occurs.sum().clamp(min=1)

@@ -29,14 +29,14 @@ class RecipeConfig:
     steps: int = 5000
     minutes: float = 90.0
     """Wall-clock budget over all resumes; the learning rate reaches zero at whichever of the two ends first."""
-    batch: int = 2
-    learning_rate: float = 1.5e-3
+    batch: int = 1
+    learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     warm_up_steps: int = 100
-    ema: float = 0.995
+    ema: float = 0.998
     phases: int = 2
-    """How many of the 8 sub-voxels of each stem voxel the loss looks at per step, drawn anew each time: the same gradient
-    on average as all 8, at a quarter of the loss's cost."""
+    """How many of the 8 sub-voxels of each stem voxel the loss looks at per step, drawn anew each time: on average the
+    same gradient as all 8, at a quarter of the loss's cost."""
     seed: int = 0
     weights_by_case: tuple[float, ...] = ()
     """Relative frequency of each case in the batches; empty means equal."""
@@ -60,9 +60,7 @@ class PatchDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
         rng = np.random.default_rng([self.config.seed, self.first + number])
         case = self.cases[int(rng.choice(len(self.cases), p=self.share))]
         network = self.config.network
-        patch = draw_patch(
-            case, network.channels, config=self.config.augment, window_hu=network.window_hu, rng=rng
-        )
+        patch = draw_patch(case, network.channels, config=self.config.augment, window_hu=network.window_hu, rng=rng)
         return scale_hu(patch.hu, network.window_hu), patch.target, patch.annotated
 
 
@@ -131,12 +129,22 @@ def _follow(average: dict[str, Tensor], network: torch.nn.Module, decay: float) 
 
 
 def _save(
-    path: Path, network: torch.nn.Module, average: dict[str, Tensor], optimiser: torch.optim.Optimizer, step: int,
+    path: Path,
+    network: torch.nn.Module,
+    average: dict[str, Tensor],
+    optimiser: torch.optim.Optimizer,
+    step: int,
     seconds: float,
 ) -> None:
     part = path.with_suffix(".part")
     torch.save(
-        {"network": network.state_dict(), "average": average, "optimiser": optimiser.state_dict(), "step": step,
-         "seconds": seconds}, part,
+        {
+            "network": network.state_dict(),
+            "average": average,
+            "optimiser": optimiser.state_dict(),
+            "step": step,
+            "seconds": seconds,
+        },
+        part,
     )
     part.replace(path)
