@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vision.geometry import Grid, Mask, reorient_array
 from vision.measure import contact, distance_mm
@@ -100,3 +102,16 @@ def test_a_lesion_apart_from_the_vessel_has_no_contact():
 
 def test_an_empty_lesion_has_no_contact():
     assert contact(block((0, 0, 0), (0, 0, 0)), VESSEL).degrees == 0.0
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_distance_is_the_smallest_over_all_pairs_of_voxels(seed):
+    rng = np.random.default_rng(seed)
+    grid = Grid.from_spacing((12, 9, 8), tuple(rng.uniform(0.5, 5, 3).tolist()))
+    first, second = (Mask(rng.random(grid.shape) > 0.99, grid, "liver_lesion") for _ in range(2))
+    if not (first and second):
+        return
+    apart = np.abs(np.argwhere(first.voxels)[:, None] - np.argwhere(second.voxels)[None])
+    truth = np.linalg.norm(np.maximum(apart - 1, 0) * grid.spacing_mm, axis=-1).min()
+    assert distance_mm(first, second) == pytest.approx(truth)

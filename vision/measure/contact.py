@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vision.geometry import Mask
+from vision.geometry import Box, Mask
 from vision.measure.size import axial_spacing_mm
 
 DIRECTIONS = 360
+SAMPLE_STEP = 50
 
 
 @dataclass(frozen=True)
@@ -37,19 +38,15 @@ def distance_mm(a: Mask, b: Mask) -> float:
     if a.box is None or b.box is None:
         empty = a if a.box is None else b
         raise ValueError(f"a distance has two ends, the mask of {empty.structure} is empty")
-    start = np.minimum(a.box.start, b.box.start) - 1
-    shape = tuple((np.maximum(a.box.stop, b.box.stop) + 1 - start).tolist())
-    own, other = _placed(a, start, shape), _grown(_placed(b, start, shape))
-    if bool((own & other).any()):
+    # A box of one voxel around every voxel of b turns the distance between voxel faces into one between centres.
+    own, other = a.voxels[a.box.slices], _grown(_placed(b, *_window(b.box)))
+    own_start, other_start = np.asarray(a.box.start), _window(b.box)[0]
+    if _overlap(own, own_start, other, other_start):
         return 0.0
-    # A box of one voxel around every voxel of b turns the distance between boxes into one between centres.
-    from scipy.spatial import cKDTree
-
     spacing = np.asarray(a.grid.spacing_mm)
-    points, targets = np.argwhere(_surface(own)) * spacing, np.argwhere(_surface(other)) * spacing
-    if len(points) > len(targets):
-        points, targets = targets, points
-    return float(cKDTree(targets).query(points)[0].min())
+    return _nearest_mm(
+        (np.argwhere(_surface(own)) + own_start) * spacing, (np.argwhere(_surface(other)) + other_start) * spacing
+    )
 
 
 def contact(lesion: Mask, vessel: Mask) -> Contact:
@@ -70,8 +67,7 @@ def contact(lesion: Mask, vessel: Mask) -> Contact:
     up = vessel.grid.axis_of(2)
     plane = [axis for axis in range(3) if axis != up]
     spacing = np.asarray(vessel.grid.spacing_mm)[plane]
-    start = np.asarray(vessel.box.start) - 1
-    shape = tuple((np.asarray(vessel.box.stop) + 1 - start).tolist())
+    start, shape = _window(vessel.box)
     sections = np.moveaxis(_placed(vessel, start, shape), up, 0)
     touching = np.moveaxis(_placed(lesion, start, shape), up, 0)
     best, best_slice, touched, wall_pixels, slices = 0.0, None, 0, 0, 0
@@ -91,6 +87,36 @@ def contact(lesion: Mask, vessel: Mask) -> Contact:
             if degrees > best:
                 best, best_slice = degrees, index + int(start[up])
     return Contact(best, touched / wall_pixels, slices * axial_spacing_mm(vessel.grid), best_slice)
+
+
+def _nearest_mm(points: np.ndarray, targets: np.ndarray) -> float:
+    """Smallest distance between (n, 3) and (m, 3) points in mm; what a first sample rules out is not searched."""
+    from scipy.spatial import cKDTree
+
+    bound = float(cKDTree(targets[::SAMPLE_STEP]).query(points[::SAMPLE_STEP])[0].min()) + 1e-6
+    points = points[((points >= targets.min(axis=0) - bound) & (points <= targets.max(axis=0) + bound)).all(axis=1)]
+    targets = targets[((targets >= points.min(axis=0) - bound) & (targets <= points.max(axis=0) + bound)).all(axis=1)]
+    if len(points) > len(targets):
+        points, targets = targets, points
+    return float(cKDTree(targets).query(points)[0].min())
+
+
+def _overlap(a: np.ndarray, a_start: np.ndarray, b: np.ndarray, b_start: np.ndarray) -> bool:
+    """Whether two crops, each at its start in a common grid, have a voxel in common."""
+    low = np.maximum(a_start, b_start)
+    high = np.minimum(a_start + a.shape, b_start + b.shape)
+    if (low >= high).any():
+        return False
+    in_a, in_b = (
+        tuple(slice(i, j) for i, j in zip(low - start, high - start, strict=True)) for start in (a_start, b_start)
+    )
+    return bool((a[in_a] & b[in_b]).any())
+
+
+def _window(box: Box) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Start and shape of a box with one voxel more on every side; it may leave the grid."""
+    start = np.asarray(box.start) - 1
+    return start, tuple((np.asarray(box.stop) + 1 - start).tolist())
 
 
 def _degrees(section: np.ndarray, wall: np.ndarray, near: np.ndarray, spacing: np.ndarray) -> float:

@@ -268,8 +268,7 @@ def _length_share(organ: Mask, ijk: np.ndarray) -> np.ndarray:
 
 def _divided(organ: Mask, part: np.ndarray, names: Sequence[str]) -> dict[str, Mask]:
     """Masks by name from the part number (n,) of every voxel of an organ, in the order of `np.argwhere`."""
-    if organ.box is None:
-        raise AssertionError("an empty organ has no parts")
+    assert organ.box is not None, "an empty organ has no parts"
     window = organ.box.slices
     inside = organ.voxels[window]
     labels = np.zeros(inside.shape, dtype=np.uint8)
