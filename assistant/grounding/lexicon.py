@@ -13,7 +13,10 @@ from vision.structures import GROUP_WORDS, GROUPS, STRUCTURES, Structure, by_nam
 GENERIC = "*"
 """Stands for any lesion: what 'lesion' or 'mass' without an organ names."""
 
-_GENERIC_WORDS = ("lesion", "tumor", "mass", "nodule", "neoplasm", "focal lesion", "cyst")
+_GENERIC_WORDS = ("lesion", "tumor", "mass", "nodule", "neoplasm", "focal lesion")
+_CYSTS = frozenset(
+    structure.name for structure in STRUCTURES if structure.lesion_of and structure.name.endswith("_cyst")
+)
 _PAIRS = tuple(dict.fromkeys(structure.pair for structure in STRUCTURES if structure.pair))
 _WORD = re.compile(r"[a-z]+[0-9]*|[0-9]+")
 _LONGEST = 8
@@ -89,6 +92,7 @@ def table_lexicon() -> Lexicon:
     phrases: dict[tuple[str, ...], tuple[frozenset[str], bool]] = {}
     for word in _GENERIC_WORDS:
         _enter(phrases, word, frozenset({GENERIC}))
+    _enter(phrases, "cyst", _CYSTS)
     for pair in _PAIRS:
         for word in GROUP_WORDS[pair]:
             _enter(phrases, f"left and right {word}", frozenset(GROUPS[pair]))

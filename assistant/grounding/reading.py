@@ -9,6 +9,7 @@ from assistant.grounding import words
 from assistant.grounding.lexicon import Lexicon, Mention, plain
 from assistant.grounding.numbers import UNIT_WORDS
 from assistant.grounding.page import ADJECTIVES, Claim, Page, Standing, bound, names_lesion
+from assistant.grounding.vocabulary import strange_words
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def read(sentence: str, *, lexicon: Lexicon) -> Reading:
     standing, carried = _standing(page, subjects, not_assessable=not_assessable, claims=claims)
     page.refuse(words.DIRECTION, "is not covered")
     page.refuse(words.COMPARATIVE, "is not covered")
+    page.uncovered += [f"the word '{word}' is in no vocabulary" for word in strange_words(page.text)]
     return Reading(tuple(subjects), standing, claims, comparisons, carried, tuple(page.uncovered), over_time)
 
 
@@ -174,6 +176,10 @@ def _numbers(page: Page) -> None:
         unit = UNIT_WORDS[match[2]] if match[2] else "1"
         claim = Claim("number", (match[1].replace(",", ""), unit), *match.span())
         page.claims.append(replace(claim, quantity=_quantity(claim, before, quantities)))
+    if any(names == ("contact",) for _, _, names in quantities) and not any(
+        c.quantity == ("contact",) for c in page.claims
+    ):
+        page.uncovered.append("contact is said without its measurement")
     page.refuse(re.compile(r"(?!p5\b|p95\b)(?<!\S)\S*\d\S*"), "is a number that no record covers")
 
 

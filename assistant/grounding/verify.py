@@ -144,11 +144,11 @@ def _subject_problems(
         fitting = [finding for finding in candidates if finding.status is Status.SEEN]
         if not fitting or (subject.plural and _fewer_than_said(subject, fitting)):
             return [f"{what} is not on record as seen"]
-    counted = [claim for claim in claims if claim.kind == "count"]
+    counted = [claim for claim in claims if claim.kind == "count" or claim.quantity == ("count",)]
     details = [
         f"the count {claim.value[0]} of {what} is not on record" for claim in counted if not counts(claim, fitting)
     ]
-    return details + _uncovered([c for c in claims if c.kind != "count"], fitting, related=related, each=subject.plural)
+    return details + _uncovered([c for c in claims if c not in counted], fitting, related=related, each=subject.plural)
 
 
 def _fewer_than_said(subject: Mention, seen: Sequence[Finding]) -> bool:
