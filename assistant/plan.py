@@ -27,10 +27,18 @@ SKILL_NAMES = (
 class SkillCall(BaseModel):
     """One call of a skill. `arguments['structures']` holds names of the structure table, in the order asked.
 
-    Argument keys in use: structures (list[str]); quantities (list of 'volume', 'diameter', 'long_axis', 'short_axis',
-    'who', 'hu', 'distance', 'extent'); with_ ('other_side' | 'normal' | 'prior' | 'each_other') for compare; reason
-    and near (list[str]) for refuse; template for report; finding (an earlier finding's id) where a pronoun points back;
-    limit (int) for 'frame two potential tumours'.
+    Names of structures that nothing here can segment ('extra' rows: seminal_vesicles, lung_lesion) are passed on too:
+    the skill says so. Argument keys, each left out where it says nothing:
+
+    - structures (list[str]); within (list[str]): organs or parts that the lesions in `structures` are sought in
+    - quantities (list of 'volume', 'diameter', 'long_axis', 'short_axis', 'who', 'hu', 'distance', 'extent'): measure
+    - with_ ('other_side' | 'normal' | 'prior' | 'each_other'): compare; quantities too, where the question names any
+    - limit (int): 'frame two potential tumours'; select ('largest' | 'smallest') of several lesions
+    - finding: 'previous' where a pronoun points back (to the call before, else to the turn before), or an id ('F2')
+    - asked ('presence'): answer; template (str): report; formats (list[str]): export
+    - change ('reject' | 'shrink' | 'grow' | 'undo'): correct
+    - reason, near (list[str]) and words (str, what was not understood): refuse. Reasons: too_long, not_understood,
+      instructions, system, privacy, medical_advice, contradictory, unknown_structure, which_structure
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,0 +1,1 @@
+"""Words to plans. Light: no torch here."""
