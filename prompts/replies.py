@@ -13,6 +13,7 @@ SEGMENT = {
     "segmented": "The {F.structure} was segmented.",
     "segmented_volume": "The {F.structure} was segmented; its volume is {F.volume}.",
     "segmented_cut": "The {F.structure} is cut by the {F.cut_ends} of the scan, so no volume is given.",
+    "segmented_lesion": "Suspected {F.structure} {F.id} was segmented.",
     "segmented_part": "The {F.structure} was segmented as far as it is in the scan.",
 }
 MEASURE = {
@@ -28,6 +29,8 @@ MEASURE = {
     "the 95th percentile is {F.hu_p95}.",
     "distance": "The distance between the {A.structure} and the {B.structure} is {A.distance}.",
     "contact": "The contact between the {A.structure} and the {B.structure} is {A.contact}.",
+    "lesion_distance": "The distance from suspected {A.structure} {A.id} to the {B.structure} is {A.distance}.",
+    "lesion_contact": "The contact of suspected {A.structure} {A.id} with the {B.structure} is {A.contact}.",
     "lesion_axes": "Suspected {F.structure} {F.id} measures {F.long_axis} x {F.short_axis}.",
     "lesion_volume": "The volume of suspected {F.structure} {F.id} is {F.volume}.",
     "lesion_hu": "The mean attenuation of suspected {F.structure} {F.id} is {F.hu_mean}.",

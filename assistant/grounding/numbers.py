@@ -16,6 +16,7 @@ _DIGITS: dict[str, tuple[tuple[float, int], ...]] = {
     "cm2": ((0.0, 1),),
     "HU": ((0.0, 0),),
     "%": ((0.0, 1),),
+    "degrees": ((0.0, 0),),
     "slices": ((0.0, 0),),
     "s": ((0.0, 1),),
 }
@@ -38,7 +39,8 @@ UNIT_WORDS = {
     "mm": "mm", "millimetre": "mm", "millimetres": "mm", "millimeter": "mm", "millimeters": "mm",
     "cm": "cm", "centimetre": "cm", "centimetres": "cm", "centimeter": "cm", "centimeters": "cm",
     "mm2": "mm2", "mm²": "mm2", "cm2": "cm2", "cm²": "cm2",
-    "hu": "HU", "%": "%", "percent": "%", "slices": "slices", "slice": "slices", "s": "s", "seconds": "s",
+    "hu": "HU", "%": "%", "percent": "%", "slices": "slices", "slice": "slices",
+    "degrees": "degrees", "degree": "degrees", "°": "degrees", "s": "s", "seconds": "s",
 }  # fmt: skip
 """Units as people write them, lower case, to the units of records."""
 

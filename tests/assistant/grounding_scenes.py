@@ -25,6 +25,7 @@ SEEN_ORGAN = (
     "report_organ_volume",
 )
 SEEN_LESION = (
+    "segmented_lesion",
     *(name for name in replies.MEASURE if name.startswith("lesion")),
     *(name for name in replies.LOCATE if name.startswith("lesion")),
     *(name for name in replies.DETECT if name.startswith("detected")),
@@ -57,7 +58,7 @@ def scene(random_source: random.Random) -> tuple[Finding, ...]:
         for _ in range(max(number, 1)):
             lesion = _lesion(f"F{len(findings) + 1}", structure.name, random_source, count=number)
             findings.append(lesion)
-    for first, second in _neighbours(findings):
+    for first, second in (*_neighbours(findings), *_beside(findings)):
         findings[findings.index(first)] = first.model_copy(
             update={"measurements": (*first.measurements, *_between(first.id, second.id, random_source))}
         )
@@ -79,6 +80,11 @@ def _sentences_of(findings: tuple[Finding, ...], random_source: random.Random) -
     for finding in findings:
         for name in _fitting(finding, findings):
             told = _told(name, {"F": finding}, findings)
+            if told:
+                yield told
+    for first, second in _beside(findings):
+        for name in ("lesion_distance", "lesion_contact"):
+            told = _told(name, {"A": first, "B": second}, findings)
             if told:
                 yield told
     for first, second in _neighbours(findings):
@@ -220,6 +226,13 @@ def _neighbours(findings: Sequence[Finding]) -> list[tuple[Finding, Finding]]:
     """Organs that were measured, each with the next."""
     measured = [row for row in findings if row.measurement("volume") and not by_name(row.structure).lesion_of]
     return list(pairwise(measured))
+
+
+def _beside(findings: Sequence[Finding]) -> list[tuple[Finding, Finding]]:
+    """Lesions that were seen, each with the first organ that was measured."""
+    organs = [second for _, second in _neighbours(findings)][:1]
+    lesions = [row for row in findings if row.measurement("volume") and by_name(row.structure).lesion_of]
+    return [(lesion, organ) for organ in organs for lesion in lesions]
 
 
 def _between(first: str, second: str, random_source: random.Random) -> tuple[Measurement, ...]:

@@ -79,6 +79,7 @@ ALL = (LIVER, LEFT_KIDNEY, LESION, NO_PANCREATIC, GALLBLADDER, CUT_SPLEEN)
         (-105.2, "HU", "hu_mean", "-105 HU"),
         (12.34, "%", "contact", "12.3%"),
         (446.0, "mm2", "who", "446 mm²"),
+        (184.6, "degrees", "contact", "185 degrees"),
         (1, "slices", "extent", "1 slice"),
         (58, "slices", "extent", "58 slices"),
         (3, "1", "count", "3"),
