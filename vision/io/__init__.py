@@ -1,7 +1,29 @@
-"""The one gate for files: a CT comes in through `load_ct`, masks go out through `write_mask`. numpy only on import."""
+"""The one gate for files: a CT comes in through `load_ct`, masks go out through `write_mask`.
 
-from vision.io.dicom_series import SeriesInfo
+numpy only on import; nibabel, pydicom and highdicom load on first use.
+"""
+
+from vision.io.atomic import write_atomically, write_bytes, write_text
+from vision.io.describe import describe_ct
+from vision.io.dicom_series import SeriesInfo, series_table
+from vision.io.labels import load_labels
 from vision.io.load import inventory, load_ct
 from vision.io.refusal import LIMITS, Limits
+from vision.io.write import write_ct, write_label_map, write_mask
 
-__all__ = ["LIMITS", "Limits", "SeriesInfo", "inventory", "load_ct"]
+__all__ = [
+    "LIMITS",
+    "Limits",
+    "SeriesInfo",
+    "describe_ct",
+    "inventory",
+    "load_ct",
+    "load_labels",
+    "series_table",
+    "write_atomically",
+    "write_bytes",
+    "write_ct",
+    "write_label_map",
+    "write_mask",
+    "write_text",
+]

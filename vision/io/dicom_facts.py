@@ -55,7 +55,7 @@ def kernel_class(value: Any) -> str | None:
 
     Siemens codes (Br38f, B30s, I70f) carry their sharpness as a number; GE's and Philips's are words and letters.
     """
-    first = value if isinstance(value, str) else (list(value)[0] if value else "")
+    first = value if isinstance(value, str) else (next(iter(value)) if value else "")
     code = str(first).strip().upper()
     if code in _SOFT:
         return "soft"

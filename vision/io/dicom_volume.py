@@ -52,7 +52,7 @@ def series_grid(slices: Sequence[Slice]) -> Grid:
     positions = np.array([one.position for one in slices])
     _require_no_tilt(positions, first.normal)
     with refusing("E_SPACING", "The slice positions cannot be read"):
-        spacing, _ = get_volume_positions(positions, first.orientation, rtol=SPACING_TOLERANCE)
+        spacing, _ = get_volume_positions(positions.tolist(), first.orientation, rtol=SPACING_TOLERANCE)
     if spacing is None:
         raise _irregular(slices)
     step = (last.distance - first.distance) / (len(slices) - 1)

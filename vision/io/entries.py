@@ -24,7 +24,7 @@ JUNK = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini", "DICOMDIR")
 
 @dataclass(frozen=True)
 class Entry:
-    """One file: its base name for telling kinds apart (never shown), its place in the sorted list, and how to open it."""
+    """One file: its base name for telling kinds apart (never shown), its place in the sorted list, how to open it."""
 
     name: str
     number: int

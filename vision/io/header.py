@@ -127,7 +127,7 @@ def _dtype(code: int, bits: int, endianness: str) -> np.dtype:
 
     if code not in data_type_codes.dtype:
         raise InputRefused("E_DTYPE", f"The number type has the unknown code {code}.", EXPORT_AGAIN)
-    dtype = np.dtype(data_type_codes.dtype[code])
+    dtype = np.dtype(data_type_codes.dtype[code])  # type: ignore[call-overload]
     if dtype.str[1:] not in NUMBERS:
         raise InputRefused(
             "E_DTYPE", f"The voxels are of type {data_type_codes.label[code]}.", "Give voxels of plain real numbers."
@@ -136,11 +136,11 @@ def _dtype(code: int, bits: int, endianness: str) -> np.dtype:
         raise InputRefused(
             "E_DTYPE", f"The header gives {bits} bits a voxel for {data_type_codes.label[code]}.", EXPORT_AGAIN
         )
-    return dtype.newbyteorder(endianness)  # type: ignore[arg-type]
+    return dtype.newbyteorder(endianness)
 
 
 def _scaling(slope: float, intercept: float) -> tuple[float, float]:
-    """NIfTI's scl_slope and scl_inter. A slope of 0 or NaN says there is none; readers disagree on an intercept then."""
+    """NIfTI's scl_slope and scl_inter; no slope is 0 or NaN, and what an intercept means then, readers disagree on."""
     if np.isnan(slope) or slope == 0:
         if np.isfinite(intercept) and intercept != 0:
             raise InputRefused("E_HDR", f"The intercept is {intercept:g} but there is no slope.", EXPORT_AGAIN)

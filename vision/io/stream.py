@@ -115,7 +115,7 @@ def read_array(stream: ByteStream, shape: tuple[int, ...], dtype: np.dtype) -> n
     """Read an array in Fortran order, as NIfTI stores it, in the machine's byte order. Raises E_TRUNCATED."""
     voxels = np.empty(int(np.prod(shape)), dtype=dtype)
     expected = voxels.nbytes
-    got = stream.fill(memoryview(voxels.view(np.uint8)))
+    got = stream.fill(voxels.view(np.uint8).data)
     if got < expected:
         raise InputRefused(
             "E_TRUNCATED", f"The header announces {expected} bytes of voxels, the file has {got}.", EXPORT_AGAIN
