@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
+from assistant.grounding.numbers import format_measurement
 from assistant.records import Measurement
 from vision.errors import UsageError
 from vision.geometry import Box, CTVolume, Grid, Mask, reorient_array
@@ -74,6 +75,11 @@ def slice_count(grid: Grid, plane: Plane) -> int:
     return grid.shape[_turn(grid, plane)[1][2]]
 
 
+def slice_title(grid: Grid, plane: Plane, slice_index: int) -> str:
+    """Which slice it is, counted from 0 as stored, as everywhere in answers and reports."""
+    return f"{plane.capitalize()} slice {slice_index} (0 to {slice_count(grid, plane) - 1})"
+
+
 def render_slice(
     ct: CTVolume,
     masks: Sequence[Mask],
@@ -100,9 +106,7 @@ def render_slice(
     canvas.paste(picture, (left, top))
     pen = ImageDraw.Draw(canvas)
     draw_letters(pen, plane, (left, top, left + pane.size[0], top + pane.size[1]))
-    total = slice_count(ct.grid, plane)
-    heading = f"{plane.capitalize()}  {slice_index + 1} / {total}"
-    _write(pen, (12, 10), heading, 17, PAPER)
+    _write(pen, (12, 10), slice_title(ct.grid, plane, slice_index), 17, PAPER)
     _write(pen, (12, 32), f"{_position(pane, plane)}   W {_span(window_hu)} L {_level(window_hu)}", 13, FAINT)
     shown = [mask.structure for mask in draw_order(masks) if slice_of(mask.voxels, mask.grid, pane).any()]
     _draw_legend(pen, list(dict.fromkeys(shown)), (size[0] - LEGEND_WIDTH + 10, 14), size[1])
@@ -193,7 +197,7 @@ def draw_axis(pen: ImageDraw.ImageDraw, measurement: Measurement, pane: Pane) ->
         pen.ellipse([x - 3, y - 3, x + 3, y + 3], fill=AXIS_COLOUR, outline=(0, 0, 0))
     if measurement.quantity != "short_axis":
         x, y = max((first, second), key=lambda end: float(end[0]))
-        text = f"{measurement.value:.0f} {measurement.unit}"
+        text = format_measurement(measurement)
         _write(pen, (min(x + 9, pane.size[0] - pen.textlength(text, font(17)) - 3), y - 9), text, 17, AXIS_COLOUR)
 
 

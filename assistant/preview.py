@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
+from assistant.grounding.numbers import format_measurement
 from assistant.panes import (
     BACKGROUND,
     FAINT,
@@ -19,12 +20,13 @@ from assistant.panes import (
     font,
     lay_out,
     render_slice,
+    slice_title,
 )
 from assistant.records import INTENDED_USE, Finding, Measurement, Status
 from vision.geometry import CTVolume, Grid, Mask
 from vision.structures import by_name
 
-__all__ = ["best_slice", "render_preview", "render_slice"]
+__all__ = ["best_slice", "key_slice", "render_preview", "render_slice"]
 
 GAP = 12
 BIG = (740, 620)
@@ -58,6 +60,14 @@ def best_slice(grid: Grid, masks: Sequence[Mask], plane: Plane) -> int:
     return int(np.argmax(shown))
 
 
+def key_slice(grid: Grid, masks: Mapping[str, Mask], findings: Sequence[Finding], plane: Plane) -> int:
+    """The slice to show first: where the largest measured lesion was measured, else the best slice of the masks."""
+    lesions = _measured_lesions(masks, findings)
+    if lesions and plane == "axial":
+        return int(np.rint(grid.to_ijk(_middle_mm(lesions[0]))[grid.axis_of(2)]))
+    return best_slice(grid, list(masks.values()), plane)
+
+
 def render_preview(ct: CTVolume, masks: Mapping[str, Mask], findings: Sequence[Finding]) -> Image.Image:
     """Draw the sheet: axial, coronal and sagittal through the main finding, close-ups of measured lesions, a legend.
 
@@ -77,13 +87,10 @@ def render_preview(ct: CTVolume, masks: Mapping[str, Mask], findings: Sequence[F
         ("sagittal", (second, lower), SMALL),
     )
     for plane, corner, room in places:
-        index = best_slice(ct.grid, drawn, plane)
-        if lesions and plane == "axial":
-            index = int(np.rint(ct.grid.to_ijk(_middle_mm(lesions[0]))[ct.grid.axis_of(2)]))
+        index = key_slice(ct.grid, masks, findings, plane)
         pane = lay_out(ct.grid, plane, index, room)
         picture = draw_pane(ct, drawn, pane=pane, window_hu=WINDOWS_HU["abdomen"], measurements=measured)
-        total = ct.grid.shape[ct.grid.axis_of(PLANE_AXIS[plane])]
-        _paste(sheet, picture, corner, room, f"{plane.capitalize()} {index + 1} / {total}")
+        _paste(sheet, picture, corner, room, slice_title(ct.grid, plane, index))
         draw_letters(ImageDraw.Draw(sheet), plane, (*corner, corner[0] + room[0], corner[1] + room[1]))
     pen = ImageDraw.Draw(sheet)
     _write_legend(pen, findings, (second + SMALL[0] + GAP, GAP))
@@ -95,7 +102,7 @@ def render_preview(ct: CTVolume, masks: Mapping[str, Mask], findings: Sequence[F
 
 
 def _measured_lesions(masks: Mapping[str, Mask], findings: Sequence[Finding]) -> list[Finding]:
-    """The lesions with a mask and a long axis, longest first, as many as there is room for."""
+    """The lesions with a mask and a long axis, largest first, as many as there is room for."""
     lesions = [
         finding
         for finding in findings
@@ -169,7 +176,7 @@ def _main_number(finding: Finding) -> str:
     for quantity in ("long_axis", "volume") if lesion else ("volume", "long_axis"):
         measurement = finding.measurement(quantity)
         if measurement is not None:
-            return f"{measurement.value:.{0 if measurement.value >= 10 else 1}f} {measurement.unit}"
+            return format_measurement(measurement)
     return ""
 
 
