@@ -13,6 +13,7 @@ from typing import Any
 from assistant.batch.cases import BatchCase
 from assistant.version import software_version
 from vision.errors import UsageError
+from vision.io import write_text
 
 MARKER = "case.json"
 
@@ -48,7 +49,7 @@ def _files_of(source: Path) -> list[tuple[str, int, int]]:
 
 def write_marker(marker: Marker, folder: Path) -> None:
     """Write the marker into a case's unfinished folder, which is renamed as a whole afterwards."""
-    (folder / MARKER).write_text(json.dumps(asdict(marker), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(folder / MARKER, json.dumps(asdict(marker), indent=1, ensure_ascii=False) + "\n")
 
 
 def read_marker(folder: Path) -> Marker | None:

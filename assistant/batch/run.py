@@ -26,6 +26,7 @@ from assistant.records import INTENDED_USE, AnswerRecord
 from assistant.report import report_html, report_markdown
 from assistant.version import library_versions, software_version
 from vision.errors import Cancelled, ResourceError, UsageError, UserError
+from vision.io import write_text
 from vision.models.registry import read_models
 from vision.segmenter import Progress, Segmenter, no_progress
 
@@ -112,7 +113,7 @@ def run_batch(
     name = "run.json" if num_parts == 1 else f"run-part-{part_id}-of-{num_parts}.json"
     arguments = {"question": question, "resume": resume, "num_parts": num_parts, "part_id": part_id}
     run = _run_record(setting, arguments, result, markers, time.monotonic() - started)
-    _replace(out / name, json.dumps(run, indent=1, ensure_ascii=False) + "\n")
+    write_text(out / name, json.dumps(run, indent=1, ensure_ascii=False) + "\n")
     return result
 
 
@@ -174,11 +175,11 @@ def _answer_into(part: Path, case: BatchCase, setting: _Setting, progress: Progr
     answer_case(case, setting.segmenter, progress).save(part)
     record = AnswerRecord.model_validate_json((part / "answer.json").read_text(encoding="utf-8"))
     if "md" in setting.formats:
-        (part / "report.md").write_text(report_markdown(record), encoding="utf-8")
+        write_text(part / "report.md", report_markdown(record))
     if "html" in setting.formats:
         picture = part / "preview.png"
         preview = picture.read_bytes() if picture.is_file() else None
-        (part / "report.html").write_text(report_html(record, preview), encoding="utf-8")
+        write_text(part / "report.html", report_html(record, preview))
     return done_row(case, record)
 
 
@@ -207,8 +208,8 @@ def _write_tables(cases: Iterable[BatchCase], setting: _Setting) -> None:
         if found == rows:
             return
         rows = found
-        _replace(setting.out / "results.jsonl", results_text(rows))
-        _replace(setting.out / "summary.csv", summary_text(rows))
+        write_text(setting.out / "results.jsonl", results_text(rows))
+        write_text(setting.out / "summary.csv", summary_text(rows))
 
 
 def _run_record(
@@ -233,10 +234,3 @@ def _run_record(
             "cases": {name: marker.seconds for name, marker in markers.items()},
         },
     }
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a whole file or none."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

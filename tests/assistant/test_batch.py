@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from assistant.batch import BatchResult, run, run_batch
-from assistant.batch.cases import BatchCase, read_cases
+from assistant.batch.cases import BatchCase
 from assistant.batch.marker import read_marker
 from assistant.records import AnswerRecord, Finding, Measurement, Status, WarningRecord
 from tests.fakes import BoxSegmenter

@@ -47,7 +47,7 @@ def test_empty_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_missing_input_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputRefused, match="E_NOT_FOUND: no.nii does not exist"):
+    with pytest.raises(InputRefused, match=r"E_NOT_FOUND: no\.nii does not exist"):
         found(tmp_path / "no.nii")
 
 

@@ -1,0 +1,168 @@
+"""The `bodymaps` command. Light to import: torch, nibabel and gradio load only when a command needs them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from assistant.terminal import INTERRUPTED_EXIT_CODE, print_json, progress_bar, tell, tell_error
+from vision.errors import UsageError
+
+app = typer.Typer(
+    name="bodymaps",
+    help="Open an abdominal CT and talk to it: masks, boxes, measurements and reports, offline. Research only.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+train_app = typer.Typer(help="Train a model of your own.", no_args_is_help=True)
+app.add_typer(train_app, name="train")
+
+CTPath = Annotated[Path, typer.Argument(metavar="CT", help="NIfTI file, DICOM folder, or a zip of either.")]
+SeriesOption = Annotated[str | None, typer.Option(help="Which DICOM series, by number or id from 'inspect'.")]
+JSONFlag = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+OutFolder = Annotated[Path, typer.Option(help="Folder to write to.")]
+
+
+@app.command()
+def ask(
+    ct: CTPath,
+    question: Annotated[str, typer.Argument(help="What you want to know, in your own words.")],
+    series: SeriesOption = None,
+    out: Annotated[Path | None, typer.Option(help="Write answer.json, masks and a preview there.")] = None,
+    json: JSONFlag = False,
+) -> None:
+    """Ask one question about one CT."""
+    from assistant.api import open_ct
+
+    with progress_bar() as progress:
+        conversation = open_ct(ct, series=series, progress=progress)
+        answer = conversation.ask(question, progress=progress)
+    saved = answer.save(out) if out else None
+    for warning in answer.record.warnings:
+        tell(f"{warning.code}: {warning.text}")
+    if json:
+        tell(answer.text)
+        print_json(answer.record.model_dump(mode="json"))
+    else:
+        typer.echo(answer.text)
+        tell(answer.record.intended_use)
+    if saved:
+        tell(f"Saved to {saved}")
+
+
+@app.command()
+def inspect(ct: CTPath, series: SeriesOption = None, json: JSONFlag = False) -> None:
+    """Say what is in a CT file and what can be done with it; nothing is segmented."""
+    from assistant.inspection import inspect_ct, inspection_text
+
+    inspected = inspect_ct(ct, series=series)
+    if json:
+        print_json(inspected)
+    else:
+        typer.echo(inspection_text(inspected))
+
+
+@app.command()
+def info(json: JSONFlag = False) -> None:
+    """List what this installation can segment, its model and its versions."""
+    from assistant.information import describe_installation, installation_text
+
+    described = describe_installation()
+    if json:
+        print_json(described)
+    else:
+        typer.echo(installation_text(described))
+
+
+@app.command()
+def report(
+    cases: Annotated[list[Path], typer.Argument(help="CTs, folders of CTs, or a manifest (.csv, .jsonl).")],
+    out: OutFolder,
+    question: Annotated[str, typer.Option(help="What to ask of every CT.")] = "Generate a report.",
+    formats: Annotated[str, typer.Option("--format", help="Any of md,html,json.")] = "md,html,json",
+    resume: Annotated[bool, typer.Option("--resume", help="Keep what an earlier run finished.")] = False,
+    num_parts: Annotated[int, typer.Option(help="Divide the cases among this many runs.")] = 1,
+    part_id: Annotated[int, typer.Option(help="Which part this run does, from 0.")] = 0,
+) -> None:
+    """Report on many CTs: a folder for each, results.jsonl, summary.csv, run.json."""
+    from assistant.batch import run_batch
+
+    with progress_bar() as progress:
+        result = run_batch(
+            cases,
+            out,
+            question=question,
+            resume=resume,
+            num_parts=num_parts,
+            part_id=part_id,
+            formats=[name.strip() for name in formats.split(",") if name.strip()],
+            progress=progress,
+        )
+    tell(f"{result.done} done, {result.skipped} kept, {len(result.failures)} failed. Results are in {result.out}")
+    for case_id, code in result.failures.items():
+        tell(f"  {case_id}: {code}")
+    raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def demo(
+    ct: Annotated[Path | None, typer.Option(metavar="CT", help="Your own CT; without it, one of known truth.")] = None,
+    out: OutFolder = Path("out/demo"),
+) -> None:
+    """Ask a CT four questions; answers, masks, a picture and a report are kept."""
+    from assistant.demo import run_demo
+
+    run_demo(ct, out)
+
+
+@app.command()
+def chat(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 7860,
+    auth: Annotated[str | None, typer.Option(metavar="USER:PASSWORD", help="Who may enter.")] = None,
+) -> None:
+    """Open the chat in a browser, on this machine only unless told otherwise."""
+    from assistant.serve import launch
+
+    launch(host=host, port=port, auth=_credentials(auth))
+
+
+@train_app.command()
+def vision(
+    cases: Annotated[Path, typer.Option(help="JSON list of CTs, labels and what each annotates.")],
+    out: OutFolder,
+    minutes: Annotated[float, typer.Option(help="Time to train for.")] = 90.0,
+    steps: Annotated[int, typer.Option(help="Steps to train for.")] = 5000,
+) -> None:
+    """Train the compact network on your own cases; a run that was stopped goes on."""
+    from assistant.training import train_vision
+
+    tell(f"Saved {train_vision(cases, out, minutes=minutes, steps=steps)}")
+
+
+def _credentials(auth: str | None) -> tuple[str, str] | None:
+    if auth is None:
+        return None
+    user, colon, password = auth.partition(":")
+    if not (user and colon and password):
+        raise UsageError("E_AUTH", "--auth is not USER:PASSWORD.", "Write it as in --auth anna:secret.")
+    return user, password
+
+
+def main() -> None:
+    """Run the command and end with its exit code; no traceback ever reaches a person."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        tell("Interrupted; nothing half-done was kept.")
+        sys.exit(INTERRUPTED_EXIT_CODE)
+    except Exception as error:
+        sys.exit(tell_error(error))
+
+
+if __name__ == "__main__":
+    main()

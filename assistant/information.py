@@ -1,0 +1,88 @@
+"""What this installation can do: structures, models and versions. Imports no torch and reads no weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from assistant.plan import SKILL_NAMES
+from assistant.records import INTENDED_USE, SCHEMA_VERSION
+from assistant.version import library_versions, software_version
+from vision.models.registry import ModelEntry, read_models
+from vision.structures import STRUCTURES, Structure
+
+HOW = ("model", "rule", "not yet")
+"""A structure is segmented by a shipped model, derived from other masks by a rule, or not segmented yet."""
+
+
+def describe_installation() -> dict[str, Any]:
+    """Everything `bodymaps info` tells, as plain JSON values."""
+    models = read_models()
+    return {
+        "software": software_version(),
+        "schema_version": SCHEMA_VERSION,
+        "intended_use": INTENDED_USE,
+        "libraries": library_versions(),
+        "models": [_describe_model(model) for model in models.values()],
+        "structures": [
+            {
+                "name": structure.name,
+                "spoken": structure.spoken,
+                "kind": structure.kind,
+                "label": structure.label,
+                "how": how_segmented(structure, models),
+            }
+            for structure in STRUCTURES
+            if structure.label is not None
+        ],
+        "skills": list(SKILL_NAMES),
+    }
+
+
+def how_segmented(structure: Structure, models: Mapping[str, ModelEntry]) -> str:
+    """One of HOW; a part is derived when a model segments the whole."""
+    channels = {name for model in models.values() for name in model.channels}
+    if structure.name in channels:
+        return "model"
+    return "rule" if structure.kind == "part" and structure.parent in channels else "not yet"
+
+
+def installation_text(described: Mapping[str, Any]) -> str:
+    """`describe_installation` for people."""
+    spoken: dict[str, list[str]] = {how: [] for how in HOW}
+    for row in described["structures"]:
+        spoken[row["how"]].append(row["spoken"])
+    lines = [f"BodyMaps Assistant {described['software']}", described["intended_use"], ""]
+    for model in described["models"]:
+        lines += [
+            f"Model {model['name']}{'' if model['installed'] else ' (its weights are missing)'}",
+            f"  sha256 {model['sha256']}",
+            f"  card   {model['card']}",
+        ]
+    if not described["models"]:
+        lines.append("No model is installed: nothing can be segmented.")
+    lines += [
+        "",
+        f"Segments itself ({len(spoken['model'])}): {_joined(spoken['model'])}",
+        f"Derives by rule ({len(spoken['rule'])}): {_joined(spoken['rule'])}",
+        f"Cannot segment yet ({len(spoken['not yet'])}): {_joined(spoken['not yet'])}",
+        "",
+        f"Skills: {_joined(described['skills'])}",
+        "With " + ", ".join(f"{name} {number}" for name, number in described["libraries"].items()),
+    ]
+    return "\n".join(lines)
+
+
+def _joined(words: list[str]) -> str:
+    return ", ".join(words) or "none"
+
+
+def _describe_model(model: ModelEntry) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "sha256": model.sha256,
+        "file": model.file.name,
+        "card": str(model.card),
+        "installed": model.file.is_file(),
+        "structures": list(model.channels),
+    }
