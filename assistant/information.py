@@ -9,15 +9,16 @@ from assistant.plan import SKILL_NAMES
 from assistant.records import INTENDED_USE, SCHEMA_VERSION
 from assistant.version import library_versions, software_version
 from vision.models.registry import ModelEntry, read_models
-from vision.structures import STRUCTURES, Structure
+from vision.scene import Ability, ability
+from vision.structures import STRUCTURES
 
-HOW = ("model", "rule", "not yet")
-"""A structure is segmented by a shipped model, derived from other masks by a rule, or not segmented yet."""
+ABILITIES: tuple[Ability, ...] = ("segments", "derives", "cannot")
 
 
 def describe_installation() -> dict[str, Any]:
     """Everything `bodymaps info` tells, as plain JSON values."""
     models = read_models()
+    segmented = frozenset(name for model in models.values() for name in model.channels)
     return {
         "software": software_version(),
         "schema_version": SCHEMA_VERSION,
@@ -30,7 +31,7 @@ def describe_installation() -> dict[str, Any]:
                 "spoken": structure.spoken,
                 "kind": structure.kind,
                 "label": structure.label,
-                "how": how_segmented(structure, models),
+                "ability": ability(segmented, structure.name),
             }
             for structure in STRUCTURES
             if structure.label is not None
@@ -39,19 +40,11 @@ def describe_installation() -> dict[str, Any]:
     }
 
 
-def how_segmented(structure: Structure, models: Mapping[str, ModelEntry]) -> str:
-    """One of HOW; a part is derived when a model segments the whole."""
-    channels = {name for model in models.values() for name in model.channels}
-    if structure.name in channels:
-        return "model"
-    return "rule" if structure.kind == "part" and structure.parent in channels else "not yet"
-
-
 def installation_text(described: Mapping[str, Any]) -> str:
     """`describe_installation` for people."""
-    spoken: dict[str, list[str]] = {how: [] for how in HOW}
+    spoken: dict[str, list[str]] = {each: [] for each in ABILITIES}
     for row in described["structures"]:
-        spoken[row["how"]].append(row["spoken"])
+        spoken[row["ability"]].append(row["spoken"])
     lines = [f"BodyMaps Assistant {described['software']}", described["intended_use"], ""]
     for model in described["models"]:
         lines += [
@@ -63,9 +56,9 @@ def installation_text(described: Mapping[str, Any]) -> str:
         lines.append("No model is installed: nothing can be segmented.")
     lines += [
         "",
-        f"Segments itself ({len(spoken['model'])}): {_joined(spoken['model'])}",
-        f"Derives by rule ({len(spoken['rule'])}): {_joined(spoken['rule'])}",
-        f"Cannot segment yet ({len(spoken['not yet'])}): {_joined(spoken['not yet'])}",
+        f"Segments itself ({len(spoken['segments'])}): {_joined(spoken['segments'])}",
+        f"Derives by rule ({len(spoken['derives'])}): {_joined(spoken['derives'])}",
+        f"Cannot segment yet ({len(spoken['cannot'])}): {_joined(spoken['cannot'])}",
         "",
         f"Skills: {_joined(described['skills'])}",
         "With " + ", ".join(f"{name} {number}" for name, number in described["libraries"].items()),

@@ -38,11 +38,11 @@ def skills_here() -> dict[str, str]:
     """Skill -> what it can do with the installed model."""
     words = load_words("inspect")["skills"]
     rows = describe_installation()["structures"]
-    own = [row["spoken"] for row in rows if row["how"] == "model"]
+    own = [row["spoken"] for row in rows if row["ability"] == "segments"]
     filled = {
         "own": ", ".join(own),
-        "derived": ", ".join(row["spoken"] for row in rows if row["how"] == "rule") or "none",
-        "lesions": ", ".join(row["spoken"] for row in rows if row["how"] == "model" and row["kind"] == "lesion")
+        "derived": ", ".join(row["spoken"] for row in rows if row["ability"] == "derives") or "none",
+        "lesions": ", ".join(row["spoken"] for row in rows if row["ability"] == "segments" and row["kind"] == "lesion")
         or "none",
     }
     needs_no_mask = ("describe",)

@@ -32,6 +32,9 @@ class LabelMapSegmenter:
             return self.masks[structure]
         return Mask(np.zeros(encoding.ct.grid.shape, dtype=bool), encoding.ct.grid, structure)
 
+    def confidence(self, encoding: Encoding, part: Mask) -> float | None:
+        return 0.9 if part else None
+
 
 class BoxSegmenter:
     """A `Segmenter` for any CT: each structure is the middle half of the volume, moved along the first axis."""
@@ -55,3 +58,6 @@ class BoxSegmenter:
         stop = [a + max(1, n // 2) for a, n in zip(start, grid.shape, strict=True)]
         voxels[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))] = True
         return Mask(voxels, grid, structure, score=0.9)
+
+    def confidence(self, encoding: Encoding, part: Mask) -> float | None:
+        return 0.9 if part else None

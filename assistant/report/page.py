@@ -133,7 +133,7 @@ def _not_searched(record: AnswerRecord) -> Iterator[tuple[str, str]]:
     """What could not be judged, and what the plan names without a finding that answers it."""
     for finding in record.findings:
         if finding.status is Status.NOT_ASSESSABLE:
-            yield _spoken(finding.structure), finding.why
+            yield _spoken(finding.structure), _sentence(finding.why)
     found = {finding.structure for finding in record.findings}
     for call in record.plan:
         for name in call.arguments.get("structures", ()):
@@ -141,6 +141,11 @@ def _not_searched(record: AnswerRecord) -> Iterator[tuple[str, str]]:
                 if structure in found:
                     continue
                 yield _spoken(structure), "It was asked for; the answer holds no finding about it."
+
+
+def _sentence(reason: str) -> str:
+    """A reason as records hold it ('the liver is cut'), with capital and full stop."""
+    return f"{reason[:1].upper()}{reason[1:].rstrip('.')}." if reason else ""
 
 
 def _ct_facts(ct: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -97,7 +97,7 @@ def test_light_command_imports_nothing_heavy(words: str) -> None:
 
 def test_info_is_one_json_object_that_says_how_each_structure_is_had() -> None:
     told = json.loads(command("info", "--json").stdout)
-    assert {row["how"] for row in told["structures"]} <= {"model", "rule", "not yet"}
+    assert {row["ability"] for row in told["structures"]} <= {"segments", "derives", "cannot"}
     assert {"liver", "pancreas_tail", "liver_segment_4", "liver_lesion"} <= {row["name"] for row in told["structures"]}
     assert told["intended_use"] == INTENDED_USE
 
