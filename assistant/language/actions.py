@@ -34,6 +34,10 @@ _POLITE = re.compile(
     r"^(?:(?:and|so|now|then|also|but|please|kindly|hi|hello|hey|ok|okay|well|just|can|could|would|will|you|i|we|us|me|for"
     r"|to|want|need|like|know|tell|say|show|whether|if) )+"
 )
+_WHICH_PART = re.compile(r"\b(?:which|what) (?:\S+ )?segments?\b")
+_LARGER = re.compile(
+    r"\b(?:larger|bigger|greater|longer|more|smaller|less|shorter) than (\d+) ?(mm|cm|millimet\w+|centimet\w+)"
+)
 _FINDING = re.compile(r"\bf(\d{1,3})\b")
 
 
@@ -90,22 +94,18 @@ def _has_lesion(clause: Clause) -> bool:
 
 
 def _segments(clause: Clause) -> bool:
-    return find_phrase(load_words("requests")["segment"]["strong"], clause.text) is not None
+    return find_phrase(load_words("requests")["segment"]["strong"], _WHICH_PART.sub("", clause.text)) is not None
 
 
 def _shows(clause: Clause) -> bool:
     segment = load_words("requests")["segment"]
-    return (
-        find_phrase(segment["nouns"], clause.text) is not None or find_phrase(segment["weak"], clause.text) is not None
-    )
+    return find_phrase((*segment["nouns"], *segment["weak"]), clause.text) is not None
 
 
 def _asks(clause: Clause) -> bool:
     """Whether it is put as a yes/no question, politeness aside."""
-    words = load_words("requests")["answer"]["presence"]
-    return starts_with_phrase(
-        (*words, "is", "are", "does", "do", "has", "have", "was", "were"), _POLITE.sub("", clause.text)
-    )
+    words = (*load_words("requests")["answer"]["presence"], "is", "are", "does", "do", "has", "have", "was", "were")
+    return starts_with_phrase(words, clause.text) or starts_with_phrase(words, _POLITE.sub("", clause.text))
 
 
 def _narrowed(action: Action, clause: Clause) -> Action:
@@ -115,14 +115,13 @@ def _narrowed(action: Action, clause: Clause) -> Action:
     if limit and _has_lesion(clause) and action.skill in ("detect", "segment", "measure", "locate"):
         arguments["limit"] = _NUMBERS.get(limit[1]) or int(limit[1])
     if _has_lesion(clause) and action.skill != "compare":
-        for word, pick in (
-            ("largest", "largest"),
-            ("biggest", "largest"),
-            ("smallest", "smallest"),
-            ("tiniest", "smallest"),
-        ):
+        for word, pick in (("largest", "largest"), ("biggest", "largest"), ("smallest", "smallest")):
             if find_phrase((word,), clause.text):
                 arguments["select"] = pick
+    bound = _LARGER.search(clause.text)
+    if bound and _has_lesion(clause):
+        length_mm = float(bound[1]) * (10.0 if bound[2].startswith("c") else 1.0)
+        arguments["max_mm" if bound[0].startswith(("smaller", "less", "shorter")) else "min_mm"] = length_mm
     named = _FINDING.search(clause.text)
     if named:
         arguments["finding"] = f"F{named[1]}"
@@ -186,6 +185,8 @@ def _compare(clause: Clause) -> Action | None:
         return Action("compare", {"with_": "normal", "implied": implied.split()}, needs_structures=False)
     if _segments(clause) or (find_phrase(("normal",), clause.text) and not (_asks(clause) or _shows_size(clause))):
         return None
+    if _LARGER.search(clause.text) and not _asks(clause):
+        return None
     if find_phrase(words["prior"], clause.text) and not find_phrase(
         ("patient with prior", "prior surgery"), clause.text
     ):
@@ -217,7 +218,7 @@ def _measure(clause: Clause) -> Action | None:
     measure = load_words("requests")["measure"]
     quantities = quantities_in(clause.text)
     asked = find_phrase((*measure["verbs"], *measure["asking"]), clause.text)
-    if not quantities and not asked:
+    if (not quantities and not asked) or find_phrase(("how many slices", "which slice*", "what slice*"), clause.text):
         return None
     if (
         _segments(clause)

@@ -142,7 +142,11 @@ def _with_roles(items: Sequence[Item]) -> list[Item]:
             continue
         text = " ".join(before)
         tail = _last_words(before)
-        if find_phrase(words["negated_request"], text) or find_phrase(words["except"], text) or tail.endswith(" not"):
+        if (
+            find_phrase(words["negated_request"], text)
+            or find_phrase(words["except"], text)
+            or _is_left_out(marked, tail)
+        ):
             marked.append(replace(item, role="except"))
         elif find_phrase(words["reason"], text) or (wanted and _is_beside(item, marked, text, tail)):
             marked.append(replace(item, role="beside"))
@@ -156,6 +160,13 @@ def _with_roles(items: Sequence[Item]) -> list[Item]:
     ):
         return [replace(i, role="target") if isinstance(i, Mention) and i.role == "beside" else i for i in marked]
     return marked
+
+
+def _is_left_out(marked: Sequence[Item], tail: str) -> bool:
+    """Whether a mention follows 'not' or 'but', or is listed after one that does."""
+    last = next((other for other in reversed(marked) if isinstance(other, Mention)), None)
+    listed = last is not None and last.role == "except" and tail.endswith((f"{SLOT} and", f"{SLOT} or", SLOT))
+    return listed or tail.endswith((" not", f"{SLOT} but"))
 
 
 def _is_beside(item: Mention, marked: Sequence[Item], text: str, tail: str) -> bool:
@@ -180,10 +191,13 @@ def _last_words(before: Sequence[str]) -> str:
 
 
 def _ends_with(phrases: Sequence[str], text: str) -> bool:
-    joined = " and", " or", f" {SLOT}"
-    while text.endswith(joined):
-        text = text.rpartition(" ")[0]
-    return any(text.endswith(" " + phrase) for phrase in phrases)
+    """Whether a text ends with a phrase, or with one followed by a list of mentions."""
+    while not any(text.endswith(" " + phrase) for phrase in phrases):
+        head, _, last = text.rpartition(" ")
+        if last not in _DETERMINERS | {"and", "or", SLOT}:
+            return False
+        text = head
+    return True
 
 
 def _described(items: list[Item]) -> list[Item]:
@@ -198,7 +212,9 @@ def _described(items: list[Item]) -> list[Item]:
     start = next(generic, None)
     if start is None or start > first:
         return items
-    mention = _description(Clause(tuple(items[start:])).full)
+    tail = Clause(tuple(items[start:])).full
+    opened = find_phrase(load_words("requests")["relative"]["phrases"], tail)
+    mention = _description(tail) if opened else None
     return [*items[:start], mention] if mention else items
 
 

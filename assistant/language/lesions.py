@@ -45,6 +45,7 @@ def _compose(items: list[Item], index: int, earlier: Sequence[Mention]) -> None:
     if not lesion.is_generic_lesion:
         inside = [place for place in places if _can_hold(lesion, items[place])]
         _settle(items, index, inside, keep_places=False)
+        _share_word(items, index)
         return
     before = _places_before(items, index)
     if before or places:
@@ -65,6 +66,20 @@ def _compose(items: list[Item], index: int, earlier: Sequence[Mention]) -> None:
             else False
         )
         _settle(items, index, organs, keep_places=joined or own)
+
+
+def _share_word(items: list[Item], index: int) -> None:
+    """'liver and kidney tumours': the word for the lesion counts for the organ before, where that has a known one."""
+    lesion, organ = items[index], items[index - 2] if index >= 2 else None
+    if word_at(items, index - 1) not in ("and", "or", "/", "&") or not isinstance(organ, Mention) or organ.is_lesion:
+        return
+    assert isinstance(lesion, Mention)
+    cyst = lesion.structures[0].endswith("_cyst")
+    known = [row for row in STRUCTURES if row.kind == "lesion" and set(organ.structures) & set(row.lesion_of)]
+    shared = tuple(row.name for row in known if row.name.endswith("_cyst") == cyst)
+    if shared and organ.role == "target":
+        items[index] = replace(lesion, structures=(*shared, *lesion.structures))
+        items[index - 2] = replace(organ, role="place")
 
 
 def _can_hold(lesion: Mention, place: Item) -> bool:

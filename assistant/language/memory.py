@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from assistant.language.clauses import Clause
+from assistant.language.mentions import Mention
 from assistant.language.words import find_phrase, starts_with_phrase
 from assistant.plan import Memory, SkillCall
 from prompts import load_words
@@ -37,6 +38,14 @@ def from_memory(clause: Clause, memory: Memory) -> tuple[list[str], list[str]]:
         call.arguments.get("within", []) for call in memory.last_calls if call.arguments.get("structures") == structures
     ]
     return structures, list(places[-1]) if places else []
+
+
+def meant_before(mentions: Sequence[Mention], clause: Clause, memory: Memory) -> bool:
+    """Whether 'the tumour' means the lesion of the previous turn: no organ is named, no others are asked for."""
+    wide = find_phrase(("all", "any", "every", "other", "others", "tumors", "lesions", "cysts", "each"), clause.full)
+    generic = bool(mentions) and all(mention.is_generic_lesion for mention in mentions)
+    before = bool(memory.last_structures) and all(by_name(name).lesion_of for name in memory.last_structures)
+    return generic and before and wide is None
 
 
 def pair_of(structures: Sequence[str]) -> tuple[str, ...]:

@@ -96,7 +96,17 @@ def _spread_lists(items: list[Item]) -> list[Item]:
         if isinstance(item, Mention) and not item.group and item.structures[0] in GROUPS["liver_segments"]:
             parts, position = _spread_forward(items, position)
             spread += parts
+            position = _past_liver(items, position) if parts else position
     return spread
+
+
+def _past_liver(items: Sequence[Item], position: int) -> int:
+    """The position after 'of the liver' that closes a list of segments, else the position itself."""
+    stop = position
+    while word_at(items, stop) in FILLERS:
+        stop += 1
+    item = items[stop] if position < stop < len(items) else None
+    return stop + 1 if isinstance(item, Mention) and item.structures == ("liver",) else position
 
 
 def _spread_back(before: list[Item]) -> list[Item]:
@@ -123,9 +133,17 @@ def _spread_forward(items: Sequence[Item], position: int) -> tuple[list[Item], i
         word = word_at(items, position)
         position += 1
         if word in _NUMERALS:
-            parts.append(Mention(word, (f"liver_segment_{_NUMERALS[word]}",)))
+            number = _NUMERALS[word]
+            first = _numeral_of(parts[-1] if parts else items[stop - 1]) + 1
+            whole_range = word_at(items, position - 2) in ("to", "through") and first < number
+            listed = range(first if whole_range else number, number + 1)
+            parts += [Mention(word, (f"liver_segment_{n}",)) for n in listed]
             stop = position
     return parts, stop
+
+
+def _numeral_of(item: Item) -> int:
+    return int(item.structures[0][-1]) if isinstance(item, Mention) else 0
 
 
 def _has_sides(mention: Mention) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from assistant.language.actions import GLANCE, Action, actions_of, sized
 from assistant.language.clauses import Clause, clauses_of
-from assistant.language.memory import from_memory, pair_of, points_back, repeats_last
+from assistant.language.memory import from_memory, meant_before, pair_of, points_back, repeats_last
 from assistant.language.mentions import Mention
 from assistant.language.screens import asks_advice, mentions_care, refusal_of, spoken
 from assistant.language.unknown import unknown_names
@@ -16,6 +16,8 @@ from assistant.language.words import find_phrase, starts_with_phrase
 from assistant.plan import Memory, SkillCall
 from prompts import load_words
 from vision.structures import GROUPS, STRUCTURES, by_name, find_near
+
+_ABOUT_ONE = frozenset({"measure", "locate", "classify", "compare", "segment"})
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,8 @@ def _is_aside(asked: Sequence[_Asked], index: int) -> bool:
 
 def _call(action: Action, item: _Asked, mentions: Sequence[Mention], memory: Memory) -> SkillCall:
     arguments: dict[str, Any] = dict(action.arguments)
+    if action.skill in _ABOUT_ONE and meant_before(mentions, item.clause, memory):
+        mentions = ()
     structures, within = _named(mentions, item.clause)
     if not structures and (action.needs_structures or action.skill == "correct"):
         structures, within = from_memory(item.clause, memory)

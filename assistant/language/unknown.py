@@ -17,7 +17,7 @@ _LISTED = re.compile(
 
 def unknown_names(clause: Clause, actions: Sequence[Action]) -> list[str]:
     """What a clause seems to name as a structure without the table knowing it; empty when there is none."""
-    if not any(action.skill in _NAMING for action in actions):
+    if not any(action.skill in _NAMING and "implied" not in action.arguments for action in actions):
         return []
     if clause.mentions:
         listed = _LISTED.search(clause.text)
