@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from assistant.plan import SKILL_NAMES
 from assistant.records import INTENDED_USE, SCHEMA_VERSION
+from assistant.skills import SKILLS
+from assistant.skills.talk import unsupported
 from assistant.version import library_versions, software_version
 from vision.models.registry import ModelEntry, read_models
 from vision.scene import Ability, ability
@@ -36,7 +37,8 @@ def describe_installation() -> dict[str, Any]:
             for structure in STRUCTURES
             if structure.label is not None
         ],
-        "skills": list(SKILL_NAMES),
+        "skills": [name for name, skill in SKILLS.items() if skill is not unsupported],
+        "skills_not_yet": [name for name, skill in SKILLS.items() if skill is unsupported],
     }
 
 
@@ -60,7 +62,7 @@ def installation_text(described: Mapping[str, Any]) -> str:
         f"Derives by rule ({len(spoken['derives'])}): {_joined(spoken['derives'])}",
         f"Cannot segment yet ({len(spoken['cannot'])}): {_joined(spoken['cannot'])}",
         "",
-        f"Skills: {_joined(described['skills'])}",
+        f"Skills: {_joined(described['skills'])}; not yet: {_joined(described['skills_not_yet'])}",
         "With " + ", ".join(f"{name} {number}" for name, number in described["libraries"].items()),
     ]
     return "\n".join(lines)
