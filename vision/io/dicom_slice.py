@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -62,20 +64,29 @@ class Slice:
         return float(np.dot(self.normal, self.position))
 
 
+@contextmanager
+def pydicom_silenced() -> Iterator[None]:
+    """Keep pydicom from warning or logging meanwhile: it quotes values of the file, and one may be a name."""
+    import pydicom
+
+    log = logging.getLogger("pydicom")
+    level = log.level
+    with warnings.catch_warnings(), pydicom.config.disable_value_validation():
+        warnings.simplefilter("ignore")
+        log.setLevel(logging.CRITICAL + 1)
+        try:
+            yield
+        finally:
+            log.setLevel(level)
+
+
 def read_dataset(entry: Entry, *, pixels: bool) -> Dataset:
     """Parse one DICOM file, with or without its pixels. Raises E_CORRUPT, E_CODEC."""
     import pydicom
 
     if DEFLATED in entry.start(1024):
         raise InputRefused("E_CODEC", f"DICOM file {entry.number} is deflated.", "Export it uncompressed.")
-    with (
-        warnings.catch_warnings(),
-        pydicom.config.disable_value_validation(),
-        refusing("E_CORRUPT", f"DICOM file {entry.number} cannot be parsed"),
-        entry.open() as file,
-    ):
-        # pydicom's warnings quote values of the file, which may be a name.
-        warnings.simplefilter("ignore")
+    with refusing("E_CORRUPT", f"DICOM file {entry.number} cannot be parsed"), entry.open() as file:
         return pydicom.dcmread(file, stop_before_pixels=not pixels, force=True)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -155,8 +154,7 @@ def _decoded(one: Slice) -> np.ndarray:
         dataset.file_meta.TransferSyntaxUID.is_compressed if "TransferSyntaxUID" in dataset.file_meta else False
     )
     code = "E_CORRUPT" if compressed else "E_TRUNCATED"
-    with warnings.catch_warnings(), refusing(code, f"The pixels of DICOM file {number} are damaged or incomplete"):
-        warnings.simplefilter("ignore")
+    with refusing(code, f"The pixels of DICOM file {number} are damaged or incomplete"):
         return _without_high_bits(dataset.pixel_array, dataset)
 
 

@@ -135,7 +135,9 @@ class HUHistogram:
     @property
     def clipped_high(self) -> bool:
         """Whether values end in a plateau below the HU of bone."""
-        return self.maximum < 1500 and self.share(self.maximum - 1, self.maximum) > 1e-4
+        top = self.counts[: self.maximum - LOWEST + 1]
+        # The last two values against the usual pair among the ten before: a tail thins out, a plateau stands up.
+        return self.maximum < 1500 and bool(top[-2:].sum() > 4 * max(2.0, 2 * top[-12:-2].mean()))
 
 
 def check_hu(hu: np.ndarray, histogram: HUHistogram) -> list[Notice]:
@@ -158,7 +160,7 @@ def check_hu(hu: np.ndarray, histogram: HUHistogram) -> list[Notice]:
     if histogram.share(LOWEST, -50) < 0.005:
         if high <= 255:
             raise _other_scale(f"The values run from {low} to {high}: a window was stored in 8 bits")
-        if histogram.share(0, 124) > 0.05 and histogram.share(874, 1274) > 0.6 * histogram.share(400, HIGHEST):
+        if histogram.share(0, 124) > 0.05 and histogram.share(874, 1274) > 0.6 * histogram.share(200, HIGHEST):
             raise _other_scale("The values seem to be HU with about 1000 added")
         raise _not_ct(f"no voxel shows the density of air or fat (the values run from {low} to {high})")
     body = histogram.share(-300, HIGHEST)

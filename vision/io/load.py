@@ -8,6 +8,7 @@ from pathlib import Path
 from vision.errors import InputRefused
 from vision.geometry import CTVolume
 from vision.io.dicom_series import SeriesInfo, choose_series, find_series
+from vision.io.dicom_slice import pydicom_silenced
 from vision.io.dicom_volume import read_series_ct
 from vision.io.entries import Entry, folder_entries, require_readable, zip_entries
 from vision.io.nifti import read_nifti_ct
@@ -31,7 +32,7 @@ def load_ct(
     if entry is not None:
         with refusing("E_CORRUPT", "The NIfTI file cannot be read"), entry.open() as file:
             return read_nifti_ct(file, volume=volume, limits=limits)
-    with refusing("E_CORRUPT", "The DICOM series cannot be read"):
+    with pydicom_silenced(), refusing("E_CORRUPT", "The DICOM series cannot be read"):
         found, rows = find_series(entries, limits)
         return read_series_ct(choose_series(found, rows, series), limits)
 
@@ -43,7 +44,7 @@ def inventory(path: str | Path, *, limits: Limits = LIMITS) -> list[SeriesInfo]:
     """
     entry, entries = _contents(Path(path), limits)
     if entry is None:
-        with refusing("E_CORRUPT", "The DICOM files cannot be read"):
+        with pydicom_silenced(), refusing("E_CORRUPT", "The DICOM files cannot be read"):
             return find_series(entries, limits)[1]
     from vision.io.header import read_header
     from vision.io.stream import ByteStream

@@ -1,0 +1,93 @@
+"""The gate refuses what it cannot open without guessing, each with its own code, and never anything untyped."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.vision.bad_files import BAD, Maker
+from tests.vision.small_files import dicom_bytes, dicom_slices, nifti_bytes
+from vision.errors import InputRefused, UserError
+from vision.io import Limits, inventory, load_ct
+
+
+@pytest.mark.parametrize(("name", "make", "code"), BAD, ids=[row[0] for row in BAD])
+def test_bad_input_is_refused_with_its_code(name: str, make: Maker, code: str, tmp_path: Path) -> None:
+    with pytest.raises(InputRefused, match=f"^{code}:") as refusal:
+        load_ct(make(tmp_path))
+    assert refusal.value.what
+    assert refusal.value.remedy.endswith((".", "pyjpegls"))
+    assert refusal.value.exit_code == 3
+
+
+def test_a_refusal_names_neither_the_patient_nor_the_file(tmp_path: Path) -> None:
+    for _, make, _ in BAD:
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        folder.mkdir()
+        with pytest.raises(InputRefused) as refusal:
+            load_ct(make(folder))
+        assert not any(word in str(refusal.value) for word in ("CANARY", "MRN4711", "instructions", str(folder)))
+
+
+def test_a_bomb_is_stopped_at_the_limit(tmp_path: Path) -> None:
+    path = tmp_path / "ct.nii.gz"
+    path.write_bytes(gzip.compress(nifti_bytes() + bytes(8 << 20)))
+    with pytest.raises(InputRefused, match="E_SIZE"):
+        load_ct(path, limits=Limits(bytes=1 << 16))
+
+
+def test_a_folder_of_too_many_files_is_refused(tmp_path: Path) -> None:
+    for number in range(4):
+        (tmp_path / str(number)).write_bytes(b"x")
+    with pytest.raises(InputRefused, match="E_SIZE: The folder"):
+        load_ct(tmp_path, limits=Limits(files=3))
+
+
+def test_the_table_of_series_says_how_to_choose(tmp_path: Path) -> None:
+    make = next(row[1] for row in BAD if row[0] == "two series")
+    folder = make(tmp_path)
+    with pytest.raises(InputRefused, match="--series 0") as refusal:
+        load_ct(folder)
+    rows = inventory(folder)
+    assert [row.slices for row in rows] == [20, 20]
+    assert all(row.identifier in refusal.value.what for row in rows)
+    assert load_ct(folder, series="1").grid.matches(load_ct(folder, series=rows[0].identifier).grid)
+    with pytest.raises(InputRefused, match="no such series"):
+        load_ct(folder, series="7")
+
+
+def _mutants(content: bytes, first: int, last: int, count: int, seed: int):  # type: ignore[no-untyped-def]
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        mutant = bytearray(content)
+        for at in rng.integers(first, last, rng.integers(1, 5)):
+            mutant[at] = rng.integers(0, 256)
+        yield bytes(mutant)
+
+
+def _loads_or_refuses(path: Path) -> None:
+    with contextlib.suppress(UserError):
+        assert load_ct(path).hu.size
+
+
+@pytest.mark.parametrize("count", [120, pytest.param(2000, marks=pytest.mark.slow)])
+def test_no_nifti_header_raises_anything_untyped(count: int, tmp_path: Path) -> None:
+    path = tmp_path / "ct.nii"
+    for mutant in _mutants(nifti_bytes(), 0, 352, count, seed=11):
+        path.write_bytes(mutant)
+        _loads_or_refuses(path)
+
+
+@pytest.mark.parametrize("count", [60, pytest.param(1500, marks=pytest.mark.slow)])
+def test_no_dicom_header_raises_anything_untyped(count: int, tmp_path: Path) -> None:
+    for number, one in enumerate(dicom_slices()[:4]):
+        content = dicom_bytes(one)
+        (tmp_path / str(number)).write_bytes(content)
+    victim = tmp_path / "2"
+    for mutant in _mutants(victim.read_bytes(), 128, 1200, count, seed=12):
+        victim.write_bytes(mutant)
+        _loads_or_refuses(tmp_path)
