@@ -36,7 +36,7 @@ class SkillCall(BaseModel):
     - limit (int): 'frame two potential tumours'; select ('largest' | 'smallest') of several
       lesions; min_mm, max_mm (float): only lesions with a long axis above or below
     - finding: 'previous' where a pronoun points back (to the call before, else to the turn before), or an id ('F2')
-    - asked ('presence'): answer; template (str): report; formats (list[str]): export
+    - asked ('presence' | 'open'): answer; template (str): report; formats (list[str]): export
     - change ('reject' | 'shrink' | 'grow' | 'undo'): correct
     - reason, near (list[str]) and words (str, what was not understood): refuse. Reasons: too_long, not_understood,
       instructions, system, privacy, medical_advice, contradictory, unknown_structure, which_structure

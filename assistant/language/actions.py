@@ -12,21 +12,10 @@ from assistant.language.words import find_phrase, starts_with_phrase
 from prompts import load_words
 
 GLANCE = "glance"
-"""A look at the whole CT: `detect` when nothing else is asked, politeness otherwise."""
+"""A look at the whole CT: `detect` or `report` when nothing else is asked, politeness otherwise."""
 
-_NUMBERS = {
-    "one": 1,
-    "two": 2,
-    "three": 3,
-    "four": 4,
-    "five": 5,
-    "six": 6,
-    "seven": 7,
-    "eight": 8,
-    "nine": 9,
-    "ten": 10,
-}
-_NUMBERS |= {"single": 1, "couple": 2, "pair": 2}
+_COUNTED = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_NUMBERS = {word: n for n, word in enumerate(_COUNTED, start=1)} | {"single": 1, "couple": 2, "pair": 2}
 _LIMIT = re.compile(
     rf"\b({'|'.join(_NUMBERS)}|[1-9]\d?) (?!(?:cm|mm|ml|hu|millimet\w+|centimet\w+)\b)(?:(?!the\b)\w+ ){{0,3}}{SLOT}"
 )
@@ -151,8 +140,9 @@ def _whole_ct(clause: Clause) -> Action | None:
         return Action("detect", needs_structures=False)
     if clause.targets:
         return None
-    if find_phrase(words["detect"]["glance"], clause.full):
-        return Action(GLANCE, needs_structures=False)
+    for skill in ("detect", "report"):
+        if find_phrase(words[skill]["glance"], clause.full):
+            return Action(GLANCE, {"skill": skill}, needs_structures=False)
     return Action("help", needs_structures=False) if find_phrase(words["help"]["phrases"], clause.full) else None
 
 
@@ -195,7 +185,10 @@ def _compare(clause: Clause) -> Action | None:
         _asks(clause) or find_phrase(words["phrases"], clause.text) or _shows_size(clause)
     ):
         return Action("compare", {"with_": "normal"})
-    return Action("compare", {"with_": "each_other"}) if find_phrase(words["phrases"], clause.text) else None
+    which = starts_with_phrase(("what is the", "which", "what"), clause.text) and not _has_lesion(clause)
+    extreme = which and find_phrase(("largest", "biggest", "smallest", "densest", "longest"), clause.text)
+    found = extreme or find_phrase(words["phrases"], clause.text)
+    return Action("compare", {"with_": "each_other"}) if found else None
 
 
 def _shows_size(clause: Clause) -> bool:
@@ -267,15 +260,20 @@ def _describe(clause: Clause) -> Action | None:
         if _asks(clause) and find_phrase(words["structure_free"], clause.text):
             return Action("describe")
         return Action("report") if find_phrase(("describe", "characteri*"), clause.text) else None
-    return Action("describe", needs_structures=False) if find_phrase(words["phrases"], clause.full) else None
+    masks = _segments(clause) or find_phrase(("segmentation*", "mask*"), clause.text)
+    return (
+        Action("describe", needs_structures=False) if find_phrase(words["phrases"], clause.full) and not masks else None
+    )
 
 
 def _presence(clause: Clause) -> Action | None:
     if not clause.targets or _segments(clause) or not _asks(clause):
         return None
-    if starts_with_phrase(("can you show", "can you mark", "do you have"), clause.text):
-        return None
-    return Action("detect" if _has_lesion(clause) else "answer", {} if _has_lesion(clause) else {"asked": "presence"})
+    if _has_lesion(clause):
+        return Action("detect")
+    words = ("is there", "are there", "do you see", *load_words("requests")["answer"]["presence_words"])
+    seen = find_phrase(words, clause.text)
+    return Action("answer", {"asked": "presence" if seen else "open"})
 
 
 def _export(clause: Clause) -> list[Action]:

@@ -87,8 +87,12 @@ def _quantity_phrases() -> tuple[str, ...]:
 def clauses_of(question: str) -> list[Clause]:
     """The clauses of a question in order, with lesions bound to organs and landmarks and exclusions marked."""
     items = mention_items(correct(tokens_of(clean(question))))
-    if not any(isinstance(item, Mention) for item in items):
-        return _clauses_without_names(items)
+    if all(item.group == "lesions" for item in items if isinstance(item, Mention)):
+        mention = _description(Clause(tuple(items)).full, "described") or _description(
+            Clause(tuple(items)).full, "hinted"
+        )
+        if mention is not None:
+            return [Clause((Token("segment", "segment"), mention))]
     clauses: list[Clause] = []
     earlier: list[Mention] = []
     for part, is_question, opens in _split(items):
@@ -173,6 +177,15 @@ def _is_beside(item: Mention, marked: Sequence[Item], text: str, tail: str) -> b
     """Whether a mention after a wanted one is a landmark, or what the wanted one will be looked at for."""
     words = load_words("requests")
     last = next(other for other in reversed(marked) if isinstance(other, Mention))
+    if (
+        item.is_lesion
+        and not last.is_lesion
+        and find_phrase(words["segment"]["strong"], text)
+        and tail.endswith(" for")
+    ):
+        return True
+    if item.group and tail.endswith(" as") and not tail.endswith(" well as"):
+        return True
     if find_phrase(words["segment"]["strong"], text) and find_phrase(
         words["structure"]["purpose"], text.partition(SLOT)[2]
     ):
@@ -218,17 +231,9 @@ def _described(items: list[Item]) -> list[Item]:
     return [*items[:start], mention] if mention else items
 
 
-def _clauses_without_names(items: Sequence[Item]) -> list[Clause]:
-    """The clauses of a question that names nothing; one mention for all when it describes a structure instead."""
-    mention = _description(Clause(tuple(items)).full)
-    if mention is not None:
-        return [Clause((Token("segment", "segment"), mention))]
-    return [clause for part, asks, opens in _split(items) if (clause := Clause(tuple(part), asks, opens)).text]
-
-
-def _description(text: str) -> Mention | None:
-    """The structure that a text describes by what it does or where it lies."""
-    for row in load_words("requests")["described"]:
+def _description(text: str, table: str = "described") -> Mention | None:
+    """The structure that a text describes by what it does or where it lies, or hints at by a complaint."""
+    for row in load_words("requests")[table]:
         if all(find_phrase(options, text) for options in row["all"]) and not find_phrase(row.get("not", [SLOT]), text):
             return _described_mention(row["structure"], text)
     return None

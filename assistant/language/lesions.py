@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from assistant.language.lexicon import FILLERS, SIDES
 from assistant.language.mentions import DESCRIBING, JOINING, Item, Mention, word_at
+from assistant.language.words import Token
 from vision.structures import GROUPS, STRUCTURES, by_name
 
 _INTO = FILLERS | {
@@ -59,13 +60,23 @@ def _compose(items: list[Item], index: int, earlier: Sequence[Mention]) -> None:
     own = word_at(items, index - 1) in ("its", "their") or word_at(items, index - 2) in ("its", "their")
     if own and not organs and earlier:
         items[index] = _lesion_of(lesion, [m for m in earlier if not m.is_lesion] or [])
-    elif len(organs) == 1 or own:
+    elif own or (len(organs) == 1 and not _about_contact(items) and _lesion_known(lesion, items[organs[0]])):
         joined = (
             any(word_at(items, i) in ("and", ",", "with", "plus", "&", "+") for i in range(organs[0], index))
             if organs
             else False
         )
         _settle(items, index, organs, keep_places=joined or own)
+
+
+def _lesion_known(lesion: Mention, organ: Item) -> bool:
+    return isinstance(organ, Mention) and bool(_lesion_of(lesion, [organ]).structures)
+
+
+def _about_contact(items: Sequence[Item]) -> bool:
+    """Whether a clause asks how near two structures lie: then the organ is not where the lesion is."""
+    beginnings = ("touch", "abut", "encas", "contact", "distance", "far", "close", "near")
+    return any(isinstance(item, Token) and item.raw.startswith(beginnings) for item in items)
 
 
 def _share_word(items: list[Item], index: int) -> None:

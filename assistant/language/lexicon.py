@@ -122,9 +122,10 @@ def _correct(word: str) -> str:
     allowed = 1 if len(word) < 8 else 2
     near = process.extract(word, targets, scorer=OSA.distance, score_cutoff=allowed, limit=8)
     likely = [
-        (score, other)
-        for other, score, _ in near
-        if len(word) >= 7 or sorted(other[:2]) == sorted(word[:2]) or other[0] == word[0]
+        (distance, other)
+        for other, distance, _ in near
+        if (len(word) >= 7 or other[0] == word[0] or sorted(other[:2]) == sorted(word[:2]))
+        and (distance == 1 or len(other) >= 8)
     ]
     return min(likely)[1] if likely else word
 

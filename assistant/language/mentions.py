@@ -13,9 +13,34 @@ from vision.structures import GROUPS, by_name
 _BOTH = frozenset({"both", "bilateral", "pair", "two", "2", "each", "bilaterally"})
 JOINING = frozenset({"and", "or", ",", "/", "&", "+", "vs", "versus"})
 _TO_SIDE = frozenset(
-    {"(", ",", "on", "at", "in", "the", "to", "of", "patient", "his", "her", "only", "with", "than", "against"}
+    {
+        "(",
+        ",",
+        "on",
+        "at",
+        "in",
+        "the",
+        "to",
+        "of",
+        "patient",
+        "his",
+        "her",
+        "only",
+        "with",
+        "than",
+        "against",
+        "located",
+        "lying",
+        "situated",
+        "found",
+        "which",
+        "that",
+        "is",
+    }
 )
-_NOT_A_SIDE = frozenset({"now", "away", "of", "here", "there", "next", "after", "before"})
+_NOT_A_SIDE = frozenset(
+    {"now", "away", "of", "here", "there", "next", "after", "before", "above", "below", "behind", "under"}
+)
 DESCRIBING = frozenset(
     {"malignant", "benign", "suspicious", "suspected", "focal", "primary", "metastatic", "possible", "potential"}
 )

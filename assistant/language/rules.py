@@ -58,11 +58,13 @@ def _read(clause: Clause) -> _Asked:
 def _without_glances(asked: list[_Asked]) -> list[_Asked]:
     """'Take a look and ...': the look is a search for lesions only when nothing else is asked."""
     others = any(action.skill != GLANCE for item in asked for action in item.actions) or any(i.mentions for i in asked)
-    as_skill = () if others else (Action("detect", needs_structures=False),)
-    return [
-        replace(item, actions=as_skill) if any(action.skill == GLANCE for action in item.actions) else item
-        for item in asked
-    ]
+    plain: list[_Asked] = []
+    for item in asked:
+        looks = [action for action in item.actions if action.skill == GLANCE]
+        skills = [Action(action.arguments["skill"], needs_structures=False) for action in looks]
+        kept = () if others else tuple(skills)
+        plain.append(replace(item, actions=kept) if looks else item)
+    return plain
 
 
 def _with_known_lesions(asked: list[_Asked]) -> list[_Asked]:
@@ -92,7 +94,8 @@ def _settle(asked: list[_Asked]) -> list[_Asked]:
             continue
         before = next((other.mentions for other in reversed(settled) if other.mentions), ())
         following = asked[index + 1] if index + 1 < len(asked) else None
-        shares = following is not None and following.mentions and not following.clause.opens_sentence
+        near = following is not None and (not following.clause.opens_sentence or not following.actions)
+        shares = near and following is not None and following.mentions
         if shares and not points_back(item.clause) and (not before or item.clause.opens_sentence):
             settled.append(replace(item, mentions=following.mentions if following else ()))
         else:
