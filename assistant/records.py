@@ -35,7 +35,7 @@ class Measurement(Record):
 
     id: str
     quantity: str
-    """volume, long_axis, short_axis, who, hu_mean, hu_sd, hu_p5, hu_p50, hu_p95, distance, contact, count, ratio, ..."""
+    """volume, long_axis, short_axis, who, hu_mean, hu_sd, hu_p5, hu_p50, hu_p95, distance_F2, count, ..."""
     value: float
     unit: str
     """'mL', 'mm', 'mm2', 'HU', 'slices', '%', '1'."""

@@ -15,6 +15,7 @@ SEGMENT = {
     "segmented_cut": "The {F.structure} is cut by the {F.cut_ends} of the scan, so no volume is given.",
     "segmented_lesion": "Suspected {F.structure} {F.id} was segmented.",
     "segmented_part": "The {F.structure} was segmented as far as it is in the scan.",
+    "not_within": "No finding on record lies in the part that was asked for.",
 }
 MEASURE = {
     "volume": "The volume of the {F.structure} is {F.volume}.",
@@ -27,26 +28,40 @@ MEASURE = {
     "hu_median": "The median attenuation of the {F.structure} is {F.hu_p50}.",
     "hu_percentiles": "The 5th percentile of the attenuation of the {F.structure} is {F.hu_p5}, "
     "the 95th percentile is {F.hu_p95}.",
+    "length": "The length of the {F.structure} is {F.extent}, from its lowest to its highest slice.",
     "distance": "The distance between the {A.structure} and the {B.structure} is {A.distance}.",
     "contact": "The contact between the {A.structure} and the {B.structure} is {A.contact}.",
     "lesion_distance": "The distance from suspected {A.structure} {A.id} to the {B.structure} is {A.distance}.",
     "lesion_contact": "The contact of suspected {A.structure} {A.id} with the {B.structure} is {A.contact}.",
     "lesion_axes": "Suspected {F.structure} {F.id} measures {F.long_axis} x {F.short_axis}.",
     "lesion_volume": "The volume of suspected {F.structure} {F.id} is {F.volume}.",
+    "lesion_who": "The WHO product of the axes of suspected {F.structure} {F.id} is {F.who}.",
+    "lesion_cut_off": "Suspected {F.structure} {F.id} is cut by the {F.cut_ends} of the scan, so no size is given.",
     "lesion_hu": "The mean attenuation of suspected {F.structure} {F.id} is {F.hu_mean}.",
 }
 DETECT = {
     "detected_one": "One suspected {F.structure} was detected.",
     "detected_many": "{F.count} suspected {F.structures} were detected.",
-    "detected_lesion": "{F.id}: suspected {F.structure}, {F.long_axis} x {F.short_axis}, confidence {F.confidence}.",
-    "detected_in_segments": "{F.id}: suspected {F.structure} in {F.segments}, {F.long_axis} x {F.short_axis}.",
-    "detected_in_organ": "{F.id}: suspected {F.structure} in the {F.organ}, {F.long_axis} x {F.short_axis}.",
-    "detected_in_part": "{F.id}: suspected {F.structure} in the {F.part} of the {F.organ}, long axis {F.long_axis}.",
+    "detected_several": "Several suspected {F.structures} were detected.",
+    "detected_in_segments": "{F.id}: suspected {F.structure} in {F.segments}, {F.long_axis} x {F.short_axis}, "
+    "confidence {F.confidence}.",
+    "detected_in_organ": "{F.id}: suspected {F.structure} in the {F.organ}, {F.long_axis} x {F.short_axis}, "
+    "confidence {F.confidence}.",
+    "detected_in_part": "{F.id}: suspected {F.structure} in the {F.part} of the {F.organ}, "
+    "{F.long_axis} x {F.short_axis}, confidence {F.confidence}.",
+    "detected_anywhere": "{F.id}: suspected {F.structure}, {F.long_axis} x {F.short_axis}, confidence {F.confidence}.",
+    "detected_in_segments_plain": "{F.id}: suspected {F.structure} in {F.segments}, confidence {F.confidence}.",
+    "detected_in_organ_plain": "{F.id}: suspected {F.structure} in the {F.organ}, confidence {F.confidence}.",
+    "detected_in_part_plain": "{F.id}: suspected {F.structure} in the {F.part} of the {F.organ}, "
+    "confidence {F.confidence}.",
+    "detected_anywhere_plain": "{F.id}: suspected {F.structure}, confidence {F.confidence}.",
+    "detected_cut": "{F.id}: suspected {F.structure}, cut by the {F.cut_ends} of the scan; no size is given.",
     "none_detected": "No suspected {F.structure} was detected by the model.",
     "not_searched": "The {F.structure} was not searched for.",
     "not_searched_why": "The {F.structure} is not assessable: {F.why}.",
 }
 LOCATE = {
+    "present": "The {F.structure} was searched for and is seen.",
     "slices": "The {F.structure} lies in {F.slices} (slices are counted from 0).",
     "side": "The {F.structure} lies on the {F.side} side of the patient.",
     "lesion_segments": "Suspected {F.structure} {F.id} lies in {F.segments}.",
@@ -83,6 +98,7 @@ STATUS = {
     "not_seen_lesion": "No suspected {F.structure} was seen by the model.",
     "not_assessable": "The {F.structure} is not assessable: {F.why}.",
     "why": "{F.why}.",
+    "cut": "The {F.structure} is cut by the {F.cut_ends} of the scan.",
     "cut_off": "The {F.structure} is cut by the {F.cut_ends} of the scan, so no volume is given.",
 }
 REPORT = {
@@ -98,7 +114,11 @@ REPORT = {
     "volume {F.volume}, confidence {F.confidence}.",
     "report_lesion_part": "{F.id}: suspected {F.structure} in the {F.part} of the {F.organ}, "
     "{F.long_axis} x {F.short_axis}, volume {F.volume}.",
+    "report_lesion_anywhere": "{F.id}: suspected {F.structure}, {F.long_axis} x {F.short_axis}, volume {F.volume}, "
+    "confidence {F.confidence}.",
     "report_no_lesion": "No suspected {F.structure} was detected by the model.",
+    "report_done": "The report is ready; every number in it is a measurement on a mask.",
+    "report_limits": "An absence means that the model searched and found nothing, not that nothing is there.",
     "report_intended_use": "Research only. AI-generated, preliminary, not for clinical use.",
 }
 REFUSE = {
@@ -113,6 +133,10 @@ REFUSE = {
     "refuse_no_ct": "No CT is open. Open a CT first.",
     "refuse_outside": "I answer questions about the open CT only. Ask me to segment, measure, detect or locate.",
     "refuse_modality": "I read CT only.",
+    "refuse_contradictory": "The question contradicts itself. Please say which structure and which side you mean.",
+    "refuse_advice": "I cannot diagnose or advise on treatment. I can measure what is seen on the CT.",
+    "refuse_privacy": "I do not read names or other personal data, and keep none.",
+    "refuse_too_long": "The question is too long. Please ask it in a few sentences.",
     "refuse_unclear": "I did not understand the question. Try: segment the liver and give its volume.",
     "refuse_not_supported_skill": "I cannot do that yet.",
     "refuse_nothing_before": "Nothing was asked about before, so I do not know what is meant.",
@@ -123,6 +147,7 @@ HELP = {
     "liver and the left kidney and tell me their volumes.",
     "help_structures": "I can segment: {structures}.",
     "help_not_yet": "I know these but cannot segment them yet: {structures}.",
+    "export_how": "Give an output folder and every mask, the record and a picture are written there.",
     "exported": "The files were written.",
 }
 
@@ -138,6 +163,9 @@ FIXED: tuple[str, ...] = (
     "no_prior",
     "phase",
     "phase_unknown",
+    "not_within",
+    "report_done",
+    "report_limits",
     "report_intended_use",
 )
 """Names of replies that state nothing measured: about the assistant, or about what the file says. The verifier passes

@@ -46,3 +46,7 @@ class Segmenter(Protocol):
         Raises KeyError for a structure that is not in `structures`.
         """
         ...
+
+    def confidence(self, encoding: Encoding, part: Mask) -> float | None:
+        """Confidence in [0, 1] in one piece of a structure's mask, None when nothing estimates one."""
+        ...

@@ -136,7 +136,7 @@ class Grid:
             corner[axis] = start[new]
         affine[:3, 3] = self.to_mm(corner)
         shape = tuple(self.shape[axis] for axis in order)
-        return Grid(shape, affine), order, signs  # type: ignore[arg-type]
+        return Grid(shape, affine), order, signs  # type: ignore[return-value]
 
     def __repr__(self) -> str:
         i, j, k = self.spacing_mm

@@ -35,9 +35,7 @@ class Box:
     @property
     def size_mm(self) -> tuple[float, float, float]:
         """Edge lengths in mm along the index axes, from voxel face to voxel face."""
-        i, j, k = (
-            (b - a) * s for a, b, s in zip(self.start, self.stop, self.grid.spacing_mm, strict=True)
-        )
+        i, j, k = ((b - a) * s for a, b, s in zip(self.start, self.stop, self.grid.spacing_mm, strict=True))
         return i, j, k
 
     @property

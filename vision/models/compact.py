@@ -92,7 +92,7 @@ class CompactUNet(nn.Module):
         self.decoder = nn.ModuleList(ResidualBlock(2 * width, width) for width in widths[:-1])
         self.head = nn.Conv3d(widths[0], 8 * len(config.channels), 1)
         nn.init.zeros_(self.head.weight)
-        nn.init.constant_(self.head.bias, -2.0)
+        nn.init.constant_(self.head.bias, -2.0)  # type: ignore[arg-type]
 
     def forward(self, hu: Tensor) -> Tensor:
         return depth_to_space(self.blocks(hu))

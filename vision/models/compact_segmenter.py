@@ -44,7 +44,7 @@ class CompactSegmenter:
     def __init__(self, network: CompactUNet, *, name: str, runtime: Runtime | None = None) -> None:
         self.runtime = runtime or pick_runtime()
         self.config = network.config
-        self.network = network.eval().to(self.runtime.device, memory_format=torch.channels_last_3d)
+        self.network = network.eval().to(self.runtime.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.name = f"{name} on {self.runtime}"
         self.structures = frozenset(self.config.channels)
 
@@ -85,6 +85,17 @@ class CompactSegmenter:
         voxels[low[0] : high[0], low[1] : high[1], low[2] : high[2]] = fine
         score = float(kept[inside].mean())
         return Mask(voxels, encoding.ct.grid, structure, score=round(score, 3))
+
+    def confidence(self, encoding: Encoding, part: Mask) -> float | None:
+        """Mean probability over the voxels of one piece, read at the nearest voxels of the working grid."""
+        if part.box is None or part.structure not in self.structures:
+            return None
+        state: CompactState = encoding.state
+        inside = np.argwhere(part.voxels[part.box.slices]) + part.box.start
+        nearest = np.round(state.grid.to_ijk(part.grid.to_mm(inside))).astype(int)
+        i, j, k = np.clip(nearest, 0, np.asarray(state.grid.shape) - 1).T
+        values = state.probabilities[self.config.channels.index(part.structure), i, j, k]
+        return round(float(values.astype(np.float32).mean()), 3)
 
     def _coarse(self, state: CompactState, structure: str) -> Mask:
         """One structure on the working grid, cleaned: an organ with the lesions in it, or the lesions of its organs."""

@@ -83,15 +83,16 @@ def _warp(
     """Sample a rotated, scaled, smoothly displaced patch; outside the case lies air and nothing."""
     size = config.size
     angles = np.deg2rad(rng.uniform(-1, 1, 3) * config.rotation_degrees) * (rng.random() < 0.5)
-    scales = np.exp(rng.uniform(*np.log(config.scale), 3) * 0.3 + rng.uniform(*np.log(config.scale)) * 0.7)
+    low, high = np.log(config.scale)
+    scales = np.exp(rng.uniform(low, high, 3) * 0.3 + rng.uniform(low, high) * 0.7)
     matrix = _rotation(angles) * scales
     half = (np.asarray(size) - 1) / 2
     reach = np.abs(matrix) @ half + 2 + 2.5 * config.displacement_voxels
     centre = centre + rng.uniform(-0.25, 0.25, 3) * np.asarray(size)
-    low = np.floor(centre - reach).astype(int)
-    high = np.ceil(centre + reach).astype(int) + 1
-    hu = _crop(case.hu, low, high, fill=int(case.hu.min()))
-    bits = _crop(case.bits, low, high, fill=0)
+    start = np.floor(centre - reach).astype(int)
+    stop = np.ceil(centre + reach).astype(int) + 1
+    hu = _crop(case.hu, start, stop, fill=int(case.hu.min()))
+    bits = _crop(case.bits, start, stop, fill=0)
     axes = [torch.arange(n, dtype=torch.float32) - (n - 1) / 2 for n in size]
     lattice = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
     position = lattice @ torch.from_numpy(matrix.T.astype(np.float32))
@@ -101,7 +102,7 @@ def _warp(
             torch.from_numpy(control.astype(np.float32)), size=size, mode="trilinear", align_corners=True
         )
         position = position + field[0].movedim(0, -1)
-    position = position + torch.from_numpy((centre - low).astype(np.float32))
+    position = position + torch.from_numpy((centre - start).astype(np.float32))
     extent = torch.tensor([n - 1 for n in hu.shape], dtype=torch.float32)
     sampling = (position / extent * 2 - 1).flip(-1)[None]
     source = torch.from_numpy(hu.astype(np.float32))[None, None]

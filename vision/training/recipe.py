@@ -73,7 +73,7 @@ def train(cases: Sequence[TrainingCase], config: RecipeConfig, folder: Path, *, 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(asdict(config), indent=1))
     torch.manual_seed(config.seed)
-    network = CompactUNet(config.network).to(device, memory_format=torch.channels_last_3d)
+    network = CompactUNet(config.network).to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     average = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     checkpoint = folder / "checkpoint.pt"

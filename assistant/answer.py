@@ -1,0 +1,82 @@
+"""Answer: what a person is told, the record behind it, and the masks beside it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from assistant.records import AnswerRecord, Finding, Report, WarningRecord
+from vision.geometry import CTVolume, Mask
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One reply. `masks` holds the mask of every finding that has one, by finding id, on the CT's own grid."""
+
+    record: AnswerRecord
+    masks: Mapping[str, Mask]
+    ct: CTVolume
+
+    @property
+    def text(self) -> str:
+        """The verified words."""
+        return self.record.text
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the reply rests on."""
+        return self.record.findings
+
+    @property
+    def report(self) -> Report | None:
+        """The structured report, when one was asked for."""
+        return self.record.report
+
+    @property
+    def warnings(self) -> tuple[WarningRecord, ...]:
+        """What to know about the CT before believing anything."""
+        return self.record.warnings
+
+    def save(self, folder: Path) -> Path:
+        """Write answer.json, masks/<structure>.nii.gz, combined_labels.nii.gz, preview.png and report.md into a folder.
+
+        Every file is written aside and renamed; answer.json comes last, so its presence says that the rest is there.
+        """
+        from assistant.preview import render_preview
+        from assistant.report import report_markdown
+        from vision.io import write_bytes, write_label_map, write_mask, write_text
+
+        folder = Path(folder)
+        (folder / "masks").mkdir(parents=True, exist_ok=True)
+        files = mask_files(self.findings, self.masks)
+        for finding_id, name in files.items():
+            write_mask(self.masks[finding_id], folder / name)
+        if files:
+            write_label_map([self.masks[finding_id] for finding_id in files], folder / "combined_labels.nii.gz")
+            picture = io.BytesIO()
+            render_preview(self.ct, [self.masks[finding_id] for finding_id in files], self.findings).save(
+                picture, "PNG"
+            )
+            write_bytes(folder / "preview.png", picture.getvalue())
+        findings = tuple(
+            finding.model_copy(update={"mask_file": files.get(finding.id)}) for finding in self.record.findings
+        )
+        record = self.record.model_copy(update={"findings": findings})
+        if record.report is not None:
+            write_text(folder / "report.md", report_markdown(record))
+        write_text(folder / "answer.json", record.model_dump_json(indent=1))
+        return folder
+
+
+def mask_files(findings: tuple[Finding, ...], masks: Mapping[str, Mask]) -> dict[str, str]:
+    """File of each finding's mask, relative to the answer's folder: <structure>, numbered where there are several."""
+    named: dict[str, str] = {}
+    used: dict[str, int] = {}
+    for finding in findings:
+        if finding.id in masks:
+            used[finding.structure] = used.get(finding.structure, 0) + 1
+            number = f"_{used[finding.structure]}" if used[finding.structure] > 1 else ""
+            named[finding.id] = f"masks/{finding.structure}{number}.nii.gz"
+    return named

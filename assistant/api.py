@@ -1,0 +1,73 @@
+"""The Python way in: `ask`, `open_ct`, `plan_question`."""
+
+from __future__ import annotations
+
+import functools
+import time
+from pathlib import Path
+
+from assistant.answer import Answer
+from assistant.conversation import Conversation
+from assistant.plan import Memory, Planner, SkillCall
+from vision.geometry import CTVolume
+from vision.segmenter import Progress, Segmenter, no_progress
+
+DEFAULT_MODEL = "compact"
+
+
+def open_ct(
+    path: str | Path | CTVolume,
+    *,
+    series: str | None = None,
+    segmenter: Segmenter | None = None,
+    planner: Planner | None = None,
+    progress: Progress = no_progress,
+) -> Conversation:
+    """Open a CT for conversation: NIfTI, DICOM folder or zip, or a CTVolume that is open already.
+
+    `series` chooses one of several in a DICOM folder. Raises vision.errors.InputRefused for what cannot be opened
+    without guessing, and vision.errors.WeightsError when the model is missing.
+    """
+    started = time.perf_counter()
+    progress("opening the CT", 0.0)
+    ct = path if isinstance(path, CTVolume) else _load(Path(path), series)
+    seconds = time.perf_counter() - started
+    return Conversation(ct, segmenter or default_segmenter(), planner or default_planner(), open_seconds=seconds)
+
+
+def ask(
+    ct: str | Path | CTVolume, question: str, *, out: str | Path | None = None, series: str | None = None
+) -> Answer:
+    """Ask one question about a CT; with `out`, write the answer's files there. Errors as of `open_ct`."""
+    answer = open_ct(ct, series=series).ask(question)
+    if out is not None:
+        answer.save(Path(out))
+    return answer
+
+
+def plan_question(text: str) -> list[SkillCall]:
+    """The skill calls that would answer a question; needs no CT and no weights."""
+    return default_planner().plan(text, Memory())
+
+
+@functools.cache
+def default_segmenter() -> Segmenter:
+    """The segmenter of the shipped weights, loaded once per process."""
+    from vision.models.compact_segmenter import load_compact
+    from vision.models.registry import find_model
+
+    return load_compact(find_model(DEFAULT_MODEL))
+
+
+@functools.cache
+def default_planner() -> Planner:
+    """The rule planner; the language model takes its place when there is one."""
+    from assistant.language.rules import RulePlanner
+
+    return RulePlanner()
+
+
+def _load(path: Path, series: str | None) -> CTVolume:
+    from vision.io import load_ct
+
+    return load_ct(path, series=series)

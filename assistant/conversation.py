@@ -1,0 +1,141 @@
+"""Conversation: plan, run the skills, word, check, answer. One open CT, and what was found in it so far."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from assistant.answer import Answer
+from assistant.grounding import check_sentences, say
+from assistant.notebook import Notebook
+from assistant.plan import Memory, Planner, SkillCall
+from assistant.records import AnswerRecord, Finding, Report, Step, WarningRecord
+from assistant.skills import SKILLS, Bench, Reply
+from vision.geometry import CTVolume, Mask
+from vision.measure import anatomical_side_check
+from vision.scene import Scene
+from vision.segmenter import Progress, Segmenter, no_progress
+
+SILENT = frozenset({"refuse", "help", "export", "describe", "classify", "correct"})
+"""Skills that never look at the voxels."""
+
+
+class Conversation:
+    """Questions about one CT, each answered on top of the ones before. Not for use from several threads at once."""
+
+    def __init__(self, ct: CTVolume, segmenter: Segmenter, planner: Planner, *, open_seconds: float = 0.0) -> None:
+        self.ct = ct
+        self.planner = planner
+        self.notebook = Notebook(Scene(ct, segmenter))
+        self._memory = Memory()
+        self._open_seconds = open_seconds
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Everything found so far."""
+        return self.notebook.findings
+
+    def masks(self) -> Mapping[str, Mask]:
+        """Every mask so far, by finding id."""
+        return dict(self.notebook.masks)
+
+    def ask(self, question: str, *, progress: Progress = no_progress) -> Answer:
+        """Answer one question. `progress` may raise `vision.errors.Cancelled`: then nothing of the turn is kept."""
+        started = time.perf_counter()
+        progress("planning", 0.0)
+        plan = tuple(self.planner.plan(question, self._memory))
+        planned = time.perf_counter()
+        encode_seconds = self._encode(plan, progress)
+        replies, steps = self._run(plan, progress)
+        worded = time.perf_counter()
+        findings = self._present(replies)
+        extra = [fact for reply in replies for fact in reply.extra]
+        kept, dropped = check_sentences(
+            _once([sentence for reply in replies for sentence in reply.sentences]), findings, extra=extra
+        )
+        report = next((reply.report for reply in replies if reply.report), None)
+        done = time.perf_counter()
+        seconds = {
+            "open": self._open_seconds,
+            "plan": planned - started,
+            "encode": encode_seconds,
+            "skills": worded - planned - encode_seconds,
+            "word": done - worded,
+            "total": done - started + self._open_seconds,
+        }
+        record = self._record(question, plan, findings, kept, dropped, report, steps, seconds)
+        self._open_seconds = 0.0
+        self._remember(plan)
+        progress("done", 1.0)
+        masks = {
+            finding.id: self.notebook.masks[finding.id] for finding in findings if finding.id in self.notebook.masks
+        }
+        return Answer(record, masks, self.ct)
+
+    def _encode(self, plan: tuple[SkillCall, ...], progress: Progress) -> float:
+        started = time.perf_counter()
+        if any(call.name not in SILENT for call in plan):
+            self.notebook.scene.encode(lambda step, share: progress(step, 0.05 + 0.6 * share))
+        return time.perf_counter() - started
+
+    def _run(self, plan: tuple[SkillCall, ...], progress: Progress) -> tuple[list[Reply], list[Step]]:
+        replies, steps = [], []
+        for number, call in enumerate(plan):
+            progress(call.name, 0.65 + 0.3 * number / len(plan))
+            started = time.perf_counter()
+            replies.append(SKILLS[call.name](Bench(call, self.notebook, plan)))
+            detail = ", ".join(str(name) for name in call.arguments.get("structures", ()))
+            steps.append(Step(skill=call.name, detail=detail, seconds=round(time.perf_counter() - started, 3)))
+        return replies, steps
+
+    def _present(self, replies: list[Reply]) -> tuple[Finding, ...]:
+        """The latest record of every finding of this turn, each once."""
+        ids = dict.fromkeys(finding.id for reply in replies for finding in reply.findings)
+        return tuple(self.notebook.get(finding_id) for finding_id in ids)
+
+    def _record(
+        self,
+        question: str,
+        plan: tuple[SkillCall, ...],
+        findings: tuple[Finding, ...],
+        kept: list[str],
+        dropped: list[str],
+        report: Report | None,
+        steps: list[Step],
+        seconds: dict[str, float],
+    ) -> AnswerRecord:
+        grid = self.ct.grid
+        notices = list(self.ct.warnings)
+        flip = anatomical_side_check({self.notebook.get(i).structure: mask for i, mask in self.notebook.masks.items()})
+        if flip is not None:
+            notices.append(flip)
+        return AnswerRecord(
+            question=question,
+            text=" ".join(kept) or say("refuse_dropped", {}),
+            findings=findings,
+            report=report,
+            warnings=tuple(WarningRecord(code=notice.code, text=notice.text) for notice in notices),
+            plan=plan,
+            planner=self.planner.name,
+            segmenter=self.notebook.scene.segmenter.name,
+            trace=tuple(steps),
+            dropped=tuple(dropped),
+            seconds={name: round(value, 3) for name, value in seconds.items()},
+            ct={
+                "shape": list(grid.shape),
+                "spacing_mm": [round(value, 4) for value in grid.spacing_mm],
+                "axcodes": grid.axcodes,
+                "facts": dict(self.ct.facts),
+            },
+        )
+
+    def _remember(self, plan: tuple[SkillCall, ...]) -> None:
+        """Keep what a follow-up can point back to; a turn about nothing leaves the memory as it is."""
+        structures = tuple(dict.fromkeys(name for call in plan for name in call.arguments.get("structures", ())))
+        if structures:
+            self._memory = Memory(last_calls=plan, last_structures=structures)
+
+
+def _once(sentences: list[str]) -> list[str]:
+    """Each sentence once, in order."""
+    return list(dict.fromkeys(sentences))

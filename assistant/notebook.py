@@ -1,0 +1,257 @@
+"""Notebook: the findings of one conversation, each measured once and kept under its id."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from assistant.records import BoxRecord, Finding, Measurement, Site, Status
+from vision.geometry import Box, Mask
+from vision.measure import axes, components, distance_mm, extent_mm, intensity, slice_range, volume_ml
+from vision.scene import Scene, Sight
+from vision.structures import STRUCTURES, Structure, by_name
+
+DIAMETER_METHOD = "RECIST 1.1, longest diameter in the axial plane and the longest extent perpendicular to it"
+VOLUME_METHOD = "voxel count x voxel volume"
+HU_METHOD = "all voxels of the mask"
+MOST_LESIONS = 20
+SMALLEST_PIECE_ML = 0.06
+PART_SHARE = 0.1
+"""A lesion lies in each part that holds at least this share of it (the rule of RadGPT's structured reports)."""
+PART_WORDS = {"pancreas_head": "head", "pancreas_body": "body", "pancreas_tail": "tail"}
+
+
+class Notebook:
+    """Findings by id. Asking again for what is known costs nothing and returns the same record."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.masks: dict[str, Mask] = {}
+        self._findings: dict[str, Finding] = {}
+        self._by_structure: dict[str, tuple[str, ...]] = {}
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings so far, in the order of their ids."""
+        return tuple(self._findings.values())
+
+    def get(self, finding_id: str) -> Finding:
+        """The present record of a finding."""
+        return self._findings[finding_id]
+
+    def structure(self, name: str) -> Finding:
+        """Search for one structure that is not a lesion, or the lesions of one kind taken together."""
+        if name not in self._by_structure:
+            self._by_structure[name] = (self._write_structure(name).id,)
+        return self.get(self._by_structure[name][0])
+
+    def lesions(self, name: str) -> tuple[Finding, ...]:
+        """Search for the lesions of one kind: a finding each, surest first, or one that says why there is none."""
+        key = f"{name}, each"
+        if key not in self._by_structure:
+            self._by_structure[key] = tuple(finding.id for finding in self._write_lesions(name))
+        return tuple(self.get(finding_id) for finding_id in self._by_structure[key])
+
+    def measured(self, finding: Finding, *quantities: str) -> Finding:
+        """The finding with further quantities: 'axes', 'hu', 'extent' as far as they can be had."""
+        current = self.get(finding.id)
+        for quantity in quantities:
+            known = "long_axis" if quantity == "axes" else "hu_mean" if quantity == "hu" else quantity
+            if current.id in self.masks and current.measurement(known) is None:
+                current = self.add(current, *_MEASURES[quantity](self, current))
+        return current
+
+    def add(self, finding: Finding, *measurements: Measurement) -> Finding:
+        """Write further measurements into a finding's record; one of the same quantity is replaced."""
+        current = self.get(finding.id)
+        new = {measurement.quantity for measurement in measurements}
+        kept = tuple(m for m in current.measurements if m.quantity not in new)
+        self._findings[current.id] = current.model_copy(update={"measurements": (*kept, *measurements)})
+        return self._findings[current.id]
+
+    def distance(self, first: Finding, second: Finding) -> Finding:
+        """The first finding with its distance to the second."""
+        value = distance_mm(self.masks[first.id], self.masks[second.id])
+        return self.add(
+            first, measurement(first.id, f"distance_{second.id}", value, unit="mm", method="smallest gap of surfaces")
+        )
+
+    def _new_id(self) -> str:
+        return f"F{len(self._findings) + 1}"
+
+    def _write(self, finding: Finding, mask: Mask | None) -> Finding:
+        self._findings[finding.id] = finding
+        if mask is not None:
+            self.masks[finding.id] = mask
+        return finding
+
+    def _write_structure(self, name: str) -> Finding:
+        row = by_name(name)
+        if self.scene.ability(name) == "cannot":
+            return self._write(_unable(self._new_id(), row), None)
+        sight = self.scene.see(name)
+        if not sight.mask:
+            return self._write(self._nothing(row), None)
+        box = sight.mask.box
+        first_last = slice_range(sight.mask)
+        finding = Finding(
+            id=self._new_id(),
+            structure=name,
+            status=Status.SEEN,
+            site=Site(
+                side=row.side,
+                first_slice=first_last[0] if first_last else None,
+                last_slice=first_last[1] if first_last else None,
+            ),
+            complete=not sight.cut_at,
+            cut_at=sight.cut_at,
+            confidence=sight.mask.score,
+            box=box_record(box) if box else None,
+        )
+        finding = self._write(finding, sight.mask)
+        if sight.cut_at:
+            return finding
+        value = volume_ml(sight.mask)
+        return self.add(finding, measurement(finding.id, "volume", value, unit="mL", method=VOLUME_METHOD))
+
+    def _nothing(self, row: Structure) -> Finding:
+        """An empty search: not seen only where the structure, or all that a lesion can lie in, is in view."""
+        if row.lesion_of:
+            why = self._why_not_searched(row)
+        else:
+            why = "" if self.scene.in_view(row.name) else "it was not found and may lie outside the scan"
+        status = Status.NOT_ASSESSABLE if why else Status.NOT_SEEN
+        return Finding(id=self._new_id(), structure=row.name, status=status, why=why, site=Site(side=row.side))
+
+    def _why_not_searched(self, row: Structure) -> str:
+        """Why an absence of lesions cannot be stated, empty when it can."""
+        for organ in row.lesion_of:
+            if self.scene.ability(organ) == "cannot":
+                return f"the model cannot segment the {by_name(organ).spoken} yet"
+            sight = self.scene.see(organ)
+            if not sight.mask and not self.scene.in_view(organ):
+                return f"the {by_name(organ).spoken} was not found and may lie outside the scan"
+            if sight.cut_at:
+                return f"the {by_name(organ).spoken} is cut by the {' and '.join(sight.cut_at)} end of the scan"
+        return ""
+
+    def _write_lesions(self, name: str) -> list[Finding]:
+        row = by_name(name)
+        if self.scene.ability(name) == "cannot":
+            return [self._write(_unable(self._new_id(), row), None)]
+        sight = self.scene.see(name)
+        pieces = components(sight.mask, min_volume_ml=SMALLEST_PIECE_ML)[:MOST_LESIONS]
+        if not pieces:
+            return [self._write(self._nothing(row), None)]
+        ranked = sorted(pieces, key=lambda piece: -(self.scene.confidence(piece) or 0.0))
+        return [self._write_lesion(row, piece, sight) for piece in ranked]
+
+    def _write_lesion(self, row: Structure, piece: Mask, sight: Sight) -> Finding:
+        first_last = slice_range(piece)
+        organs = self.scene.part_of(piece, row.lesion_of)
+        organ = next(iter(organs), row.lesion_of[0] if len(row.lesion_of) == 1 else None)
+        part, segments = self._place(piece, organ)
+        scored = Mask(piece.voxels, piece.grid, piece.structure, self.scene.confidence(piece))
+        box = scored.box
+        cut = tuple(side for side in sight.cut_at if side in _cut(scored))
+        finding = Finding(
+            id=self._new_id(),
+            structure=row.name,
+            status=Status.SEEN,
+            site=Site(
+                organ=organ,
+                side=by_name(organ).side if organ else None,
+                part=part,
+                segments=segments,
+                first_slice=first_last[0] if first_last else None,
+                last_slice=first_last[1] if first_last else None,
+            ),
+            complete=not cut,
+            cut_at=cut,
+            confidence=scored.score,
+            box=box_record(box) if box else None,
+        )
+        finding = self._write(finding, scored)
+        if not cut:
+            value = volume_ml(scored)
+            finding = self.add(finding, measurement(finding.id, "volume", value, unit="mL", method=VOLUME_METHOD))
+        return self.measured(finding, "axes", "hu")
+
+    def _place(self, piece: Mask, organ: str | None) -> tuple[str | None, tuple[int, ...]]:
+        """Pancreas part (the one that holds most of it) and liver segments (largest share first)."""
+        if organ == "pancreas":
+            shares = self.scene.part_of(piece, tuple(PART_WORDS))
+            return (PART_WORDS[next(iter(shares))], ()) if shares else (None, ())
+        if organ == "liver":
+            names = tuple(f"liver_segment_{number}" for number in range(1, 9))
+            shares = self.scene.part_of(piece, names)
+            return None, tuple(int(name[-1]) for name, share in shares.items() if share >= PART_SHARE)
+        return None, ()
+
+
+def measurement(finding_id: str, quantity: str, value: float, *, unit: str, method: str) -> Measurement:
+    """A measurement whose id is '<finding>.<quantity>', its value rounded to what floats carry honestly."""
+    return Measurement(
+        id=f"{finding_id}.{quantity}", quantity=quantity, value=round(float(value), 4), unit=unit, method=method
+    )
+
+
+def box_record(box: Box) -> BoxRecord:
+    """A box as a record."""
+    x, y, z = (round(value, 2) for value in box.centre_mm)
+    i, j, k = (round(value, 2) for value in box.size_mm)
+    return BoxRecord(start=box.start, stop=box.stop, centre_mm=(x, y, z), size_mm=(i, j, k), confidence=box.score)
+
+
+def _cut(mask: Mask) -> tuple[str, ...]:
+    from vision.measure import cut_at
+
+    return cut_at(mask)
+
+
+def _unable(finding_id: str, row: Structure) -> Finding:
+    """A structure that the model does not know yet."""
+    what = "search for" if row.kind == "lesion" else "segment"
+    return Finding(
+        id=finding_id,
+        structure=row.name,
+        status=Status.NOT_ASSESSABLE,
+        why=f"the model cannot {what} it yet",
+        site=Site(side=row.side),
+        complete=False,
+    )
+
+
+def _axes(notebook: Notebook, finding: Finding) -> tuple[Measurement, ...]:
+    found = axes(notebook.masks[finding.id])
+    if found is None or finding.cut_at:
+        return ()
+    lengths = (("long_axis", found.long_mm, found.long_ends_mm), ("short_axis", found.short_mm, found.short_ends_mm))
+    made = [
+        measurement(finding.id, quantity, value, unit="mm", method=DIAMETER_METHOD).model_copy(
+            update={"endpoints_mm": ends, "slice_index": found.slice_index}
+        )
+        for quantity, value, ends in lengths
+    ]
+    who = measurement(finding.id, "who", found.who_mm2, unit="mm2", method="WHO 1979, long axis x short axis")
+    return (*made, who)
+
+
+def _hu(notebook: Notebook, finding: Finding) -> tuple[Measurement, ...]:
+    found = intensity(notebook.scene.ct, notebook.masks[finding.id])
+    if found is None:
+        return ()
+    values = (("mean", found.mean), ("sd", found.sd), ("p5", found.p5), ("p50", found.p50), ("p95", found.p95))
+    return tuple(measurement(finding.id, f"hu_{name}", value, unit="HU", method=HU_METHOD) for name, value in values)
+
+
+def _extent(notebook: Notebook, finding: Finding) -> tuple[Measurement, ...]:
+    value = extent_mm(notebook.masks[finding.id])
+    return (measurement(finding.id, "extent", value, unit="mm", method="first to last slice, face to face"),)
+
+
+_MEASURES: dict[str, Callable[[Notebook, Finding], tuple[Measurement, ...]]] = {
+    "axes": _axes,
+    "hu": _hu,
+    "extent": _extent,
+}
+LESIONS = tuple(row.name for row in STRUCTURES if row.kind == "lesion")

@@ -1,0 +1,102 @@
+"""Bench: what a skill works with, and Reply: what it hands back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from assistant.grounding import say, structure_list
+from assistant.notebook import Notebook
+from assistant.plan import SkillCall
+from assistant.records import Finding, Measurement, Report, Status
+from vision.structures import STRUCTURES, by_name
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One call, the notebook of the conversation, and the whole plan it belongs to."""
+
+    call: SkillCall
+    notebook: Notebook
+    plan: tuple[SkillCall, ...]
+
+    @property
+    def structures(self) -> tuple[str, ...]:
+        """The structures asked for, each once, in the order asked."""
+        return tuple(dict.fromkeys(self.call.arguments.get("structures", ())))
+
+    @property
+    def within(self) -> tuple[str, ...]:
+        """Structures that lesions are asked for in ('the tail of the pancreas'); empty for anywhere."""
+        return tuple(self.call.arguments.get("within", ()))
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """The quantities asked for, as the plan names them."""
+        return tuple(self.call.arguments.get("quantities", ()))
+
+    def findings(self, structure: str) -> tuple[Finding, ...]:
+        """One finding for a structure, one for each lesion, those of a part only when the call says within."""
+        if by_name(structure).kind != "lesion":
+            return (self.notebook.structure(structure),)
+        return self._chosen([f for f in self.notebook.lesions(structure) if lies_within(f, self.within)])
+
+    def _chosen(self, lesions: list[Finding]) -> tuple[Finding, ...]:
+        """The lesions of the sizes asked for, all of them or the one at the end of the scale."""
+        least = float(self.call.arguments.get("min_mm", 0.0))
+        most = float(self.call.arguments.get("max_mm", float("inf")))
+        select = self.call.arguments.get("select")
+        sized = [(finding.measurement("long_axis"), finding) for finding in lesions]
+        fitting = [(axis.value if axis else 0.0, f) for axis, f in sized if axis is None or least <= axis.value <= most]
+        if select and fitting:
+            fitting = [(max if select == "largest" else min)(fitting, key=lambda pair: pair[0])]
+        return tuple(finding for _, finding in fitting)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Sentences with every slot filled, the findings they rest on, and facts of the CT that belong to no finding."""
+
+    sentences: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    extra: tuple[Measurement, ...] = ()
+    report: Report | None = None
+
+
+def lies_within(finding: Finding, within: tuple[str, ...]) -> bool:
+    """Whether a finding lies in one of the named structures; an empty search, or no names, passes."""
+    if not within or finding.status is not Status.SEEN:
+        return True
+    site = finding.site
+    places = {site.organ, *(f"liver_segment_{number}" for number in site.segments)}
+    if site.part:
+        places.add(f"pancreas_{site.part}")
+    return bool(places & set(within))
+
+
+def able(bench: Bench) -> tuple[str, ...]:
+    """The structures asked for that the model can give, itself or by rule."""
+    return tuple(name for name in bench.structures if bench.notebook.scene.ability(name) != "cannot")
+
+
+def say_unable(bench: Bench) -> list[str]:
+    """One sentence on the structures asked for that the model cannot give, with what it can; none when it can all."""
+    unable = [name for name in bench.structures if name not in able(bench)]
+    if not unable:
+        return []
+    segmented = bench.notebook.scene.segmenter.structures
+    known = [row.name for row in STRUCTURES if row.name in segmented and row.kind != "lesion"]
+    words = {"structures": structure_list(unable), "near": structure_list(known)}
+    return [say("refuse_unsupported_near", {}, words)]
+
+
+def say_status(finding: Finding) -> str:
+    """Why a finding that is not seen, or cannot be assessed, has nothing to show."""
+    if finding.status is Status.NOT_SEEN:
+        lesion = by_name(finding.structure).kind == "lesion"
+        return say("none_detected" if lesion else "not_seen", {"F": finding})
+    return say("not_assessable", {"F": finding})
+
+
+def is_lesion(finding: Finding) -> bool:
+    """Whether a finding is of a lesion."""
+    return by_name(finding.structure).kind == "lesion"

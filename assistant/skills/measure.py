@@ -1,0 +1,74 @@
+"""Skill: volume, axes, attenuation, length and distance of what was named."""
+
+from __future__ import annotations
+
+from assistant.grounding import say
+from assistant.records import Finding, Status
+from assistant.skills.bench import Bench, Reply, able, is_lesion, say_status, say_unable
+
+AXES = frozenset({"diameter", "long_axis", "short_axis", "size"})
+
+
+def measure(bench: Bench) -> Reply:
+    """Measure each structure or lesion asked for; volume alone for an organ when no quantity is named."""
+    found = [finding for name in able(bench) for finding in bench.findings(name)]
+    if "distance" in bench.quantities and len(found) >= 2:
+        return _distances(bench, found)
+    sentences = say_unable(bench) if found or not able(bench) else [say("not_within", {})]
+    findings: list[Finding] = []
+    for finding in found:
+        if finding.status is not Status.SEEN:
+            findings.append(finding)
+            sentences.append(say_status(finding))
+            continue
+        measured = _measured(bench, finding)
+        findings.append(measured)
+        sentences += _sentences(bench, measured)
+    return Reply(tuple(sentences), tuple(findings))
+
+
+def _measured(bench: Bench, finding: Finding) -> Finding:
+    wanted = set(bench.quantities)
+    needed = [
+        name
+        for name, asked in (
+            ("axes", bool(wanted & AXES) or "who" in wanted or is_lesion(finding)),
+            ("hu", "hu" in wanted),
+            ("extent", "extent" in wanted),
+        )
+        if asked
+    ]
+    return bench.notebook.measured(finding, *needed)
+
+
+def _sentences(bench: Bench, finding: Finding) -> list[str]:
+    wanted, subject = set(bench.quantities), {"F": finding}
+    lesion = is_lesion(finding)
+    names = []
+    if finding.cut_at and (not wanted or wanted - {"hu"}):
+        names.append("lesion_cut_off" if lesion else "cut_off")
+    if finding.measurement("long_axis") and (wanted & AXES or (lesion and not wanted)):
+        names.append("lesion_axes" if lesion else "axes")
+    if finding.measurement("volume") and (not wanted or wanted & {"volume", "size"}):
+        names.append("lesion_volume" if lesion else "volume")
+    if finding.measurement("who") and "who" in wanted:
+        names.append("lesion_who" if lesion else "who")
+    if finding.measurement("hu_mean") and "hu" in wanted:
+        names.append("lesion_hu" if lesion else "hu")
+    if finding.measurement("extent") and "extent" in wanted and not finding.cut_at:
+        names.append("length")
+    return [say(name, subject) for name in names]
+
+
+def _distances(bench: Bench, found: list[Finding]) -> Reply:
+    """The gap between the first thing named and each of the others."""
+    seen = [finding for finding in found if finding.status is Status.SEEN]
+    sentences = [say_status(finding) for finding in found if finding.status is not Status.SEEN]
+    findings = [finding for finding in found if finding.status is not Status.SEEN]
+    if len(seen) < 2:
+        return Reply(tuple(sentences), (*seen, *findings))
+    first = seen[0]
+    for other in seen[1:]:
+        first = bench.notebook.distance(first, other)
+        sentences.append(say("distance", {"A": first, "B": other}))
+    return Reply(tuple(sentences), (first, *seen[1:], *findings))

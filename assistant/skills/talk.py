@@ -1,0 +1,48 @@
+"""Skills without voxels: help, refusals, and what is understood but not there yet."""
+
+from __future__ import annotations
+
+from assistant.grounding import say, structure_list
+from assistant.skills.bench import Bench, Reply
+from vision.scene import lesion_names
+
+REFUSALS = {
+    "contradictory": "refuse_contradictory",
+    "medical_advice": "refuse_advice",
+    "instructions": "refuse_outside",
+    "system": "refuse_outside",
+    "privacy": "refuse_privacy",
+    "too_long": "refuse_too_long",
+    "not_understood": "refuse_unclear",
+}
+
+
+def show_help(bench: Bench) -> Reply:
+    """What can be asked, and of which structures."""
+    segmenter = bench.notebook.scene.segmenter
+    lesions = lesion_names(segmenter)
+    organs = sorted(segmenter.structures - set(lesions))
+    words = {"structures": structure_list([*organs, *lesions])}
+    return Reply((say("help", {}), say("help_structures", {}, words)))
+
+
+def refuse(bench: Bench) -> Reply:
+    """Say plainly what cannot be done and what is nearest."""
+    reason = str(bench.call.arguments.get("reason", "unclear"))
+    near = bench.call.arguments.get("near", ())
+    if reason == "unknown_structure" and near:
+        return Reply((say("refuse_unknown_structure", {}, {"structures": structure_list(near)}),))
+    if reason in ("unknown_structure", "which_structure"):
+        known = structure_list(sorted(bench.notebook.scene.segmenter.structures))
+        return Reply((say("refuse_no_structure", {}, {"structures": known}),))
+    return Reply((say(REFUSALS[reason], {}),))
+
+
+def explain_export(bench: Bench) -> Reply:
+    """How to get files out of a conversation."""
+    return Reply((say("export_how", {}),))
+
+
+def unsupported(bench: Bench) -> Reply:
+    """Understood, not there yet."""
+    return Reply((say("refuse_not_supported_skill", {}),))

@@ -1,0 +1,141 @@
+"""Scene: one open CT, encoded once, and every mask that was asked for, each made once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from vision.geometry import CTVolume, Mask
+from vision.measure import Regions, cut_at, liver_segments, pancreas_parts
+from vision.segmenter import Encoding, Progress, Segmenter, no_progress
+from vision.structures import by_name
+
+Ability = Literal["segments", "derives", "cannot"]
+
+DERIVED_FROM = {
+    **dict.fromkeys(("pancreas_head", "pancreas_body", "pancreas_tail"), "pancreas"),
+    **{f"liver_segment_{number}": "liver" for number in range(1, 9)},
+}
+"""Structures made by a published rule from another mask."""
+
+IN_VIEW_WITH = {
+    "liver": ("spleen", "kidney_right"),
+    "spleen": ("liver", "kidney_left"),
+    "pancreas": ("liver", "kidney_left"),
+    "gall_bladder": ("liver",),
+    "stomach": ("liver",),
+    "duodenum": ("liver",),
+    "kidney_left": ("kidney_right",),
+    "kidney_right": ("kidney_left",),
+    "adrenal_gland_left": ("liver", "kidney_left"),
+    "adrenal_gland_right": ("liver", "kidney_right"),
+    "aorta": ("liver",),
+    "postcava": ("liver",),
+}
+"""A structure's place is in the scan when one of these is seen and complete: they span its level of the body."""
+
+
+def ability(segmented: frozenset[str], structure: str) -> Ability:
+    """Whether a structure can be had: among those `segmented`, by rule from one of them, or not at all."""
+    if structure in segmented:
+        return "segments"
+    return "derives" if DERIVED_FROM.get(structure) in segmented else "cannot"
+
+
+@dataclass(frozen=True)
+class Sight:
+    """One structure as found: its mask, the sides where the scan cuts it, and how it was got."""
+
+    mask: Mask
+    cut_at: tuple[str, ...]
+    method: str
+
+
+class Scene:
+    """One CT and a segmenter; the encoding and every mask are made on first use and kept."""
+
+    def __init__(self, ct: CTVolume, segmenter: Segmenter) -> None:
+        self.ct = ct
+        self.segmenter = segmenter
+        self._encoding: Encoding | None = None
+        self._sights: dict[str, Sight] = {}
+        self._regions: dict[str, Regions] = {}
+
+    def ability(self, structure: str) -> Ability:
+        """Whether a structure can be had in this scene."""
+        return ability(self.segmenter.structures, structure)
+
+    def encode(self, progress: Progress = no_progress) -> Encoding:
+        """Do the work that is paid once; instant afterwards."""
+        if self._encoding is None:
+            self._encoding = self.segmenter.encode(self.ct, progress)
+        return self._encoding
+
+    def see(self, structure: str) -> Sight:
+        """Find one structure that `ability` says can be found. Raises KeyError for any other."""
+        if structure not in self._sights:
+            if self.ability(structure) == "derives":
+                regions = self._regions_of(DERIVED_FROM[structure])
+                empty = Mask(np.zeros(self.ct.grid.shape, dtype=bool), self.ct.grid, structure)
+                mask, method = regions.masks.get(structure, empty), regions.method
+            else:
+                mask = self.segmenter.segment(self.encode(), structure)
+                method = f"segmented by {self.segmenter.name}"
+            self._sights[structure] = Sight(mask, cut_at(mask), method)
+        return self._sights[structure]
+
+    def in_view(self, structure: str) -> bool:
+        """Whether the scan covers where a structure would lie, judged by its neighbours; False when they cannot say."""
+        for neighbour in IN_VIEW_WITH.get(structure, ()):
+            if self.ability(neighbour) == "segments":
+                sight = self.see(neighbour)
+                if sight.mask and not sight.cut_at:
+                    return True
+        return False
+
+    def confidence(self, part: Mask) -> float | None:
+        """The segmenter's confidence in one piece of a structure."""
+        return self.segmenter.confidence(self.encode(), part)
+
+    def part_of(self, piece: Mask, names: tuple[str, ...]) -> dict[str, float]:
+        """Share of a piece's voxels in each of the derived or segmented structures, those above zero, largest first."""
+        if piece.box is None:
+            return {}
+        window = piece.box.slices
+        inside = piece.voxels[window]
+        shares = {
+            name: float((self.see(name).mask.voxels[window] & inside).sum()) / piece.count
+            for name in names
+            if self.ability(name) != "cannot"
+        }
+        return dict(sorted(((n, s) for n, s in shares.items() if s > 0), key=lambda item: -item[1]))
+
+    def _regions_of(self, organ: str) -> Regions:
+        if organ not in self._regions:
+            mask = self.see(organ).mask
+            if organ == "pancreas":
+                regions = pancreas_parts(
+                    mask, aorta=self._landmark("aorta"), portal=self._landmark("portal_vein_and_splenic_vein")
+                )
+            else:
+                regions = liver_segments(
+                    mask,
+                    gall_bladder=self._landmark("gall_bladder"),
+                    postcava=self._landmark("postcava"),
+                    portal=self._landmark("portal_vein_and_splenic_vein"),
+                )
+            self._regions[organ] = regions
+        return self._regions[organ]
+
+    def _landmark(self, structure: str) -> Mask | None:
+        """A landmark's mask, None when the segmenter does not know it or it is not seen."""
+        if self.ability(structure) != "segments":
+            return None
+        return self.see(structure).mask or None
+
+
+def lesion_names(segmenter: Segmenter) -> tuple[str, ...]:
+    """The lesion structures that a segmenter searches for, sorted."""
+    return tuple(sorted(name for name in segmenter.structures if by_name(name).kind == "lesion"))
