@@ -56,9 +56,8 @@ class Answer:
         if files:
             write_label_map([self.masks[finding_id] for finding_id in files], folder / "combined_labels.nii.gz")
             picture = io.BytesIO()
-            render_preview(self.ct, [self.masks[finding_id] for finding_id in files], self.findings).save(
-                picture, "PNG"
-            )
+            shown = {finding_id: self.masks[finding_id] for finding_id in files}
+            render_preview(self.ct, shown, self.findings).save(picture, "PNG")
             write_bytes(folder / "preview.png", picture.getvalue())
         findings = tuple(
             finding.model_copy(update={"mask_file": files.get(finding.id)}) for finding in self.record.findings

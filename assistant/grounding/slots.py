@@ -17,7 +17,7 @@ _NO_MEASUREMENTS: Mapping[str, Measurement] = {}
 _NO_WORDS: Mapping[str, str] = {}
 
 
-class MissingSlot(LookupError):  # noqa: N818
+class MissingSlot(LookupError):
     """A sentence asks for what no record holds: our own mistake, never shown as an empty place.
 
     `slots` names every one that could not be filled.
@@ -28,7 +28,7 @@ class MissingSlot(LookupError):  # noqa: N818
         super().__init__(f"No record fills {', '.join(f'{{{slot}}}' for slot in self.slots)}.")
 
 
-class UnknownWord(ValueError):  # noqa: N818
+class UnknownWord(ValueError):
     """A word slot was given a word outside its closed vocabulary."""
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import FileDataset
-from pydicom.uid import generate_uid
+from pydicom.uid import UID, generate_uid
 
 from tests.vision.small_files import (
     AFFINE,
@@ -169,6 +169,11 @@ def _set(slices: list[FileDataset], keyword: str, value: object) -> None:
         setattr(one, keyword, value)
 
 
+def _syntax(slices: list[FileDataset], syntax: str) -> None:
+    for one in slices:
+        one.file_meta.TransferSyntaxUID = UID(syntax)
+
+
 def _another_at_the_same_place(slices: list[FileDataset]) -> None:
     other = dicom_slices(body_hu() + np.int16(30))[4]
     other.SOPInstanceUID = generate_uid(entropy_srcs=["another"])
@@ -265,5 +270,11 @@ BAD: tuple[tuple[str, Maker, str], ...] = (
     ("one slice of another matrix", series_of(lambda s: setattr(s[3], "Rows", 12)), "E_TAG"),
     ("a truncated slice", _truncated_slice, "E_TRUNCATED"),
     ("no pixels", series_of(lambda s: s[3].__delattr__("PixelData")), "E_TRUNCATED"),
+    ("an iodine map", series_of(lambda s: _set(s, "RescaleType", "MGML")), "E_HU"),
+    ("a slope of letters", series_of(lambda s: _set(s, "RescaleSlope", "abc")), "E_TAG"),
+    ("two rows", series_of(lambda s: _set(s, "Rows", 2)), "E_TAG"),
+    ("a video syntax", series_of(lambda s: _syntax(s, "1.2.840.10008.1.2.4.100")), "E_CODEC"),
+    ("a deflated syntax", series_of(lambda s: _syntax(s, "1.2.840.10008.1.2.1.99")), "E_CODEC"),
+    ("a truncated second volume", file_of(lambda: nifti_bytes(np.stack([body_hu()] * 2, -1))[:-9]), "E_4D"),
     ("colours in DICOM", series_of(lambda s: _set(s, "SamplesPerPixel", 3)), "E_DTYPE"),
 )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.vision.bad_files import BAD, Maker
-from tests.vision.small_files import dicom_bytes, dicom_slices, nifti_bytes
-from vision.errors import InputRefused, UserError
+from tests.vision.small_files import body_hu, dicom_bytes, dicom_slices, nifti_bytes, write_series
+from vision.errors import InputRefused, ResourceError, UserError
 from vision.io import Limits, inventory, load_ct
+from vision.io.refusal import refusing
 
 
 @pytest.mark.parametrize(("name", "make", "code"), BAD, ids=[row[0] for row in BAD])
@@ -45,6 +47,60 @@ def test_a_folder_of_too_many_files_is_refused(tmp_path: Path) -> None:
         (tmp_path / str(number)).write_bytes(b"x")
     with pytest.raises(InputRefused, match="E_SIZE: The folder"):
         load_ct(tmp_path, limits=Limits(files=3))
+
+
+def test_an_archive_of_too_many_files_is_refused_before_it_is_parsed(tmp_path: Path) -> None:
+    path = tmp_path / "ct.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(9):
+            archive.writestr(str(number), b"x")
+    with pytest.raises(InputRefused, match="E_ARCHIVE_COUNT"):
+        load_ct(path, limits=Limits(files=8))
+
+
+def test_an_archive_with_one_name_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ct.zip"
+    with zipfile.ZipFile(path, "w") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("ct.nii", b"x")
+        archive.writestr("ct.nii", b"y")
+    with pytest.raises(InputRefused, match="E_ARCHIVE_PATH.*twice"):
+        load_ct(path)
+
+
+def test_what_may_not_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vision.io.entries.os.access", lambda path, mode: False)
+    with pytest.raises(InputRefused, match="E_PERM"):
+        load_ct(tmp_path)
+
+
+def test_too_little_memory_is_a_resource_error() -> None:
+    def exhausts() -> None:
+        raise MemoryError
+
+    with pytest.raises(ResourceError, match="E_MEMORY"), refusing("E_CORRUPT", "It cannot be read"):
+        exhausts()
+
+
+def test_a_volume_that_is_not_there_or_is_cut_off_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ct.nii"
+    path.write_bytes(nifti_bytes(np.stack([body_hu()] * 2, -1))[:-9])
+    with pytest.raises(InputRefused, match="E_4D: There is no volume 2"):
+        load_ct(path, volume=2)
+    with pytest.raises(InputRefused, match="E_TRUNCATED.*last volume"):
+        load_ct(path, volume=0)
+
+
+def test_a_stack_beyond_the_limits_is_refused(tmp_path: Path) -> None:
+    folder = write_series(tmp_path / "a", dicom_slices())
+    with pytest.raises(InputRefused, match="E_SIZE: 26 x 24 x 20"):
+        load_ct(folder, limits=Limits(slices=10))
+    with pytest.raises(InputRefused, match="E_SIZE: 20 slices"):
+        load_ct(folder, limits=Limits(slices=4))
+
+
+def test_a_chosen_series_of_two_slices_is_no_volume(tmp_path: Path) -> None:
+    with pytest.raises(InputRefused, match="E_TOO_FEW_SLICES: 2 slices"):
+        load_ct(write_series(tmp_path / "a", dicom_slices()[:2]), series="0")
 
 
 def test_the_table_of_series_says_how_to_choose(tmp_path: Path) -> None:

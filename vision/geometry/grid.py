@@ -135,8 +135,9 @@ class Grid:
             affine[:3, new] = self.affine[:3, axis] * sign
             corner[axis] = start[new]
         affine[:3, 3] = self.to_mm(corner)
-        shape = tuple(self.shape[axis] for axis in order)
-        return Grid(shape, affine), order, signs  # type: ignore[return-value]
+        i, j, k = order
+        a, b, c = signs
+        return Grid((self.shape[i], self.shape[j], self.shape[k]), affine), (i, j, k), (a, b, c)
 
     def __repr__(self) -> str:
         i, j, k = self.spacing_mm

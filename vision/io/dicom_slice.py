@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 CT_CLASSES = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
 DEFLATED = b"1.2.840.10008.1.2.1.99"
+HU_TYPES = ("", "HU", "US", "HU_MOD")
+"""Rescale Type (0028,1054): Hounsfield units or unspecified; others are iodine maps, electron densities and so on."""
 LARGEST_SIDE = 4096
 NO_PLANE = ("SCREEN SAVE", "DOSE_INFO", "SCREEN", "DOSE", "REPORT", "SECONDARY CAPTURE")
 
@@ -130,6 +132,9 @@ def _slice(entry: Entry, frame: int, dataset: Dataset, groups: list[Dataset], im
     shape = (int(_numbers(dataset, [dataset], "Rows", 1)[0]), int(_numbers(dataset, [dataset], "Columns", 1)[0]))
     if not all(3 <= side <= LARGEST_SIDE for side in shape):
         raise _tag(entry, "Rows or Columns", f"{shape[0]} x {shape[1]}")
+    unit = next((str(group.get("RescaleType") or "") for group in groups if "RescaleType" in group), "")
+    if unit.strip().upper() not in HU_TYPES:
+        raise InputRefused("E_HU", f"DICOM file {entry.number} is not in Hounsfield units.", "Give the original CT.")
     # A scout needs no geometry: it is dropped.
     scout = "LOCALIZER" in image_type
     return Slice(

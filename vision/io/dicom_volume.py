@@ -11,7 +11,7 @@ from vision.errors import InputRefused
 from vision.geometry import CTVolume, Grid, Notice
 from vision.io.dicom_series import FEWEST_SLICES, Series
 from vision.io.dicom_slice import Slice, read_dataset
-from vision.io.header import check_size, make_grid
+from vision.io.header import check_size, make_grid, require_body
 from vision.io.hu import to_hu
 from vision.io.judge import judged
 from vision.io.refusal import EXPORT_AGAIN, Limits, refusing
@@ -63,6 +63,7 @@ def series_grid(slices: Sequence[Slice]) -> Grid:
     to_ras = np.diag([-1.0, -1.0, 1.0, 1.0])
     grid = make_grid((first.shape[1], first.shape[0], len(slices)), to_ras @ affine)
     check_size(grid)
+    require_body(grid)
     return grid
 
 

@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from vision.errors import InputRefused
 from vision.io.refusal import EXPORT_AGAIN, Limits, refusing
@@ -24,16 +24,18 @@ JUNK = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini", "DICOMDIR")
 
 @dataclass(frozen=True)
 class Entry:
-    """One file: its base name for telling kinds apart (never shown), its place in the sorted list, how to open it."""
+    """One file: its base name for telling kinds apart (never shown), its place in the sorted list, how to read it."""
 
     name: str
     number: int
-    size: int
+    stream: Callable[[], BinaryIO]
+    """Opens it for reading once, front to back, inflating no more than is read."""
     open: Callable[[], BinaryIO]
+    """Opens it for reading anywhere."""
 
     def start(self, count: int = 400) -> bytes:
         """The first bytes."""
-        with refusing("E_CORRUPT", f"File {self.number} cannot be read"), self.open() as file:
+        with refusing("E_CORRUPT", f"File {self.number} cannot be read"), self.stream() as file:
             return file.read(count)
 
 
@@ -70,10 +72,16 @@ def folder_entries(folder: Path, limits: Limits) -> list[Entry]:
             paths.append(path)
         if len(paths) > limits.files:
             raise InputRefused("E_SIZE", f"The folder holds more than {limits.files} files.", "Give one study.")
-    return [
-        Entry(path.name, number, path.stat().st_size, lambda path=path: path.open("rb"))  # type: ignore[misc]
-        for number, path in enumerate(sorted(paths), start=1)
-    ]
+    return [file_entry(path, number) for number, path in enumerate(sorted(paths), start=1)]
+
+
+def file_entry(path: Path, number: int = 1) -> Entry:
+    """A regular file as an entry."""
+
+    def opened() -> BinaryIO:
+        return path.open("rb")
+
+    return Entry(path.name, number, opened, opened)
 
 
 def zip_entries(path: Path, limits: Limits) -> list[Entry]:
@@ -96,11 +104,15 @@ def zip_entries(path: Path, limits: Limits) -> list[Entry]:
             "E_ARCHIVE_SIZE", f"The archive unpacks to {inflated / 2**30:.1f} GiB.", "Pack one series of one study."
         )
     kept = [m for m in members if not set(PurePosixPath(m.filename).parts) & set(JUNK)]
-    return [
-        Entry(PurePosixPath(member.filename).name, number, member.file_size, lambda m=member: _inflate(archive, m))  # type: ignore[misc]
-        for number, member in enumerate(kept, start=1)
-        if not PurePosixPath(member.filename).name.startswith("._")
-    ]
+    plain = [m for m in kept if not PurePosixPath(m.filename).name.startswith("._")]
+    return [_zip_entry(archive, member, number) for number, member in enumerate(plain, start=1)]
+
+
+def _zip_entry(archive: zipfile.ZipFile, member: zipfile.ZipInfo, number: int) -> Entry:
+    def streamed() -> BinaryIO:
+        return cast(BinaryIO, archive.open(member))
+
+    return Entry(PurePosixPath(member.filename).name, number, streamed, lambda: _inflate(archive, member))
 
 
 def _inflate(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> BinaryIO:

@@ -214,15 +214,26 @@ def check_size(grid: Grid) -> None:
     spacing = np.asarray(grid.spacing_mm)
     extent = spacing * grid.shape
     if spacing.max() < MICROSCOPIC_MM:
-        raise InputRefused(
-            "E_EXTENT", f"The CT measures {_numbers(extent)} mm.", "Check the unit of length; whole CTs are read."
-        )
+        raise _extent(grid)
     if spacing.min() < SPACING_MM[0] or spacing.max() > SPACING_MM[1]:
         raise InputRefused(
             "E_SPACING", f"The voxel spacing is {_numbers(spacing)} mm; 0.2 to 10 mm is read.", "Check the header."
         )
-    if extent.max() < EXTENT_MM[0] or extent.max() > EXTENT_MM[1]:
-        raise InputRefused("E_EXTENT", f"The CT measures {_numbers(extent)} mm.", "Check the spacing in the header.")
+    if extent.max() > EXTENT_MM[1]:
+        raise _extent(grid)
+
+
+def require_body(grid: Grid) -> None:
+    """Refuse a grid too small for a body, as a wrong unit or spacing makes it: E_EXTENT."""
+    if max(n * step for n, step in zip(grid.shape, grid.spacing_mm, strict=True)) < EXTENT_MM[0]:
+        raise _extent(grid)
+
+
+def _extent(grid: Grid) -> InputRefused:
+    extent = np.multiply(grid.shape, grid.spacing_mm)
+    return InputRefused(
+        "E_EXTENT", f"The CT measures {_numbers(extent)} mm.", "Check the unit and the spacing; whole CTs are read."
+    )
 
 
 def _conflict(one: str, other: str) -> InputRefused:

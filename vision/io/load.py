@@ -10,7 +10,7 @@ from vision.geometry import CTVolume
 from vision.io.dicom_series import SeriesInfo, choose_series, find_series
 from vision.io.dicom_slice import pydicom_silenced
 from vision.io.dicom_volume import read_series_ct
-from vision.io.entries import Entry, folder_entries, require_readable, zip_entries
+from vision.io.entries import Entry, file_entry, folder_entries, require_readable, zip_entries
 from vision.io.nifti import read_nifti_ct
 from vision.io.refusal import LIMITS, Limits, refusing
 from vision.io.sniff import is_dicom, is_zip
@@ -30,7 +30,7 @@ def load_ct(
     """
     entry, entries = _contents(Path(path), limits)
     if entry is not None:
-        with refusing("E_CORRUPT", "The NIfTI file cannot be read"), entry.open() as file:
+        with refusing("E_CORRUPT", "The NIfTI file cannot be read"), entry.stream() as file:
             return read_nifti_ct(file, volume=volume, limits=limits)
     with pydicom_silenced(), refusing("E_CORRUPT", "The DICOM series cannot be read"):
         found, rows = find_series(entries, limits)
@@ -49,7 +49,7 @@ def inventory(path: str | Path, *, limits: Limits = LIMITS) -> list[SeriesInfo]:
     from vision.io.header import read_header
     from vision.io.stream import ByteStream
 
-    with refusing("E_CORRUPT", "The NIfTI file cannot be read"), entry.open() as file:
+    with refusing("E_CORRUPT", "The NIfTI file cannot be read"), entry.stream() as file:
         header = read_header(ByteStream(file, limits.bytes), limits)
     i, j, k = header.grid.shape
     spacing = header.grid.spacing_mm
@@ -67,7 +67,7 @@ def _contents(path: Path, limits: Limits) -> tuple[Entry | None, Sequence[Entry]
             return _among(folder_entries(path, limits), limits)
     if status.st_size == 0:
         raise InputRefused("E_EMPTY", "The file has no bytes.", "Export or download it again.")
-    single = Entry(path.name, 1, status.st_size, lambda: path.open("rb"))
+    single = file_entry(path)
     start = single.start()
     if is_zip(start):
         return _among(zip_entries(path, limits), limits)

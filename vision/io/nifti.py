@@ -10,7 +10,7 @@ import numpy as np
 
 from vision.errors import InputRefused
 from vision.geometry import CTVolume, Grid, Notice
-from vision.io.header import NiftiHeader, read_header
+from vision.io.header import NiftiHeader, read_header, require_body
 from vision.io.hu import to_hu
 from vision.io.judge import judged
 from vision.io.refusal import EXPORT_AGAIN, Limits
@@ -52,6 +52,7 @@ def read_nifti(file: BinaryIO, *, volume: int | None, limits: Limits) -> StoredV
 def read_nifti_ct(file: BinaryIO, *, volume: int | None, limits: Limits) -> CTVolume:
     """Read an open NIfTI file as a CT in HU. Raises what `read_nifti`, `to_hu` and `check_hu` raise."""
     stored = read_nifti(file, volume=volume, limits=limits)
+    require_body(stored.grid)
     hu, notices = to_hu(stored.voxels, stored.slope, stored.intercept)
     return judged(hu, stored.grid, facts={"source": "nifti"}, notices=(*stored.notices, *notices))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from vision.errors import InputRefused, UserError
+from vision.errors import InputRefused, ResourceError, UserError
 
 EXPORT_AGAIN = "Export or download the file again and compare its size with the original."
 
@@ -17,7 +17,8 @@ class Limits:
 
     bytes: int = 4 << 30
     """Of one file or archive after decompression."""
-    voxels: int = 1 << 30
+    voxels: int = 1 << 29
+    """512 x 512 x 2048: 1 GiB as int16."""
     slices: int = 4000
     files: int = 20_000
     """In a folder or an archive."""
@@ -38,6 +39,8 @@ def refusing(code: str, what: str, remedy: str = EXPORT_AGAIN) -> Iterator[None]
         yield
     except UserError:
         raise
+    except MemoryError:
+        raise ResourceError("E_MEMORY", "The CT needs more memory than there is.", "Crop it to the abdomen.") from None
     # The parsers raise a dozen unrelated classes on damaged bytes; here, and only here, all of them mean the same.
     except Exception as error:
         raise InputRefused(code, f"{what} ({type(error).__name__}).", remedy) from None

@@ -111,15 +111,30 @@ class ByteStream:
                 raise InputRefused("E_TRUNCATED", "The gzip stream ends before its last byte.", EXPORT_AGAIN)
 
 
-def read_array(stream: ByteStream, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Read an array in Fortran order, as NIfTI stores it, in the machine's byte order. Raises E_TRUNCATED."""
-    voxels = np.empty(int(np.prod(shape)), dtype=dtype)
-    expected = voxels.nbytes
-    got = stream.fill(voxels.view(np.uint8).data)
-    if got < expected:
-        raise InputRefused(
-            "E_TRUNCATED", f"The header announces {expected} bytes of voxels, the file has {got}.", EXPORT_AGAIN
-        )
-    if not dtype.isnative:
-        voxels = voxels.byteswap(inplace=True).view(dtype.newbyteorder("="))
-    return voxels.reshape(shape, order="F")
+def read_array(stream: ByteStream, shape: tuple[int, int, int], dtype: np.dtype) -> np.ndarray:
+    """Read an array in Fortran order, as NIfTI stores it, in the machine's byte order.
+
+    Numbers of 8 bytes become float32 on the way, so that no volume of them is ever held. Raises E_TRUNCATED.
+    """
+    kept = np.dtype(np.float32) if dtype.itemsize == 8 else dtype
+    voxels = np.empty(shape, dtype=kept, order="F")
+    flat = voxels.reshape(-1, order="F")
+    step = CHUNK if kept is not dtype else max(1, flat.size)
+    for start in range(0, flat.size, step):
+        part = flat[start : start + step]
+        if kept is dtype:
+            _fill(stream, part)
+            continue
+        read = np.empty(part.size, dtype=dtype)
+        _fill(stream, read)
+        with np.errstate(over="ignore", invalid="ignore"):
+            part[:] = read
+    if not kept.isnative:
+        flat = flat.byteswap(inplace=True).view(kept.newbyteorder("="))
+    return flat.reshape(shape, order="F")
+
+
+def _fill(stream: ByteStream, part: np.ndarray) -> None:
+    got = stream.fill(part.view(np.uint8).data)
+    if got < part.nbytes:
+        raise InputRefused("E_TRUNCATED", f"{part.nbytes - got} bytes of voxels or more are missing.", EXPORT_AGAIN)
