@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pydicom
 from pydicom.dataset import FileDataset
 from pydicom.uid import UID, generate_uid
 
@@ -44,7 +45,8 @@ def series_of(change: Callable[[list[FileDataset]], object]) -> Maker:
 
     def make(folder: Path) -> Path:
         slices = dicom_slices()
-        change(slices)
+        with pydicom.config.disable_value_validation():
+            change(slices)
         return write_series(folder / "series", slices)
 
     return make
@@ -141,6 +143,18 @@ def _truncated_slice(folder: Path) -> Path:
     first = sorted(path.iterdir())[0]
     first.write_bytes(first.read_bytes()[:-200])
     return path
+
+
+def _patched(slope: int, old: bytes, new: bytes) -> Maker:
+    """A series of that slope whose files have bytes replaced that pydicom would not write."""
+
+    def make(folder: Path) -> Path:
+        path = series_of(lambda slices: _set(slices, "RescaleSlope", slope))(folder)
+        for file in path.iterdir():
+            file.write_bytes(file.read_bytes().replace(old, new))
+        return path
+
+    return make
 
 
 def _two_series(slices: list[FileDataset]) -> None:
@@ -271,9 +285,9 @@ BAD: tuple[tuple[str, Maker, str], ...] = (
     ("a truncated slice", _truncated_slice, "E_TRUNCATED"),
     ("no pixels", series_of(lambda s: s[3].__delattr__("PixelData")), "E_TRUNCATED"),
     ("an iodine map", series_of(lambda s: _set(s, "RescaleType", "MGML")), "E_HU"),
-    ("a slope of letters", series_of(lambda s: _set(s, "RescaleSlope", "abc")), "E_TAG"),
+    ("a slope of letters", _patched(777, b"777", b"abc"), "E_TAG"),
     ("two rows", series_of(lambda s: _set(s, "Rows", 2)), "E_TAG"),
-    ("a video syntax", series_of(lambda s: _syntax(s, "1.2.840.10008.1.2.4.100")), "E_CODEC"),
+    ("an unknown syntax", _patched(1, b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.7\0"), "E_CODEC"),
     ("a deflated syntax", series_of(lambda s: _syntax(s, "1.2.840.10008.1.2.1.99")), "E_CODEC"),
     ("a truncated second volume", file_of(lambda: nifti_bytes(np.stack([body_hu()] * 2, -1))[:-9]), "E_4D"),
     ("colours in DICOM", series_of(lambda s: _set(s, "SamplesPerPixel", 3)), "E_DTYPE"),
