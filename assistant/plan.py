@@ -33,13 +33,14 @@ class SkillCall(BaseModel):
     - structures (list[str]); within (list[str]): organs or parts that the lesions in `structures` are sought in
     - quantities (list of 'volume', 'diameter', 'long_axis', 'short_axis', 'who', 'hu', 'distance', 'extent'): measure
     - with_ ('other_side' | 'normal' | 'prior' | 'each_other'): compare; quantities too, where the question names any
-    - limit (int): 'frame two potential tumours'; select ('largest' | 'smallest') of several
-      lesions; min_mm, max_mm (float): only lesions with a long axis above or below
+    - limit (int): 'frame two potential tumours'; select ('largest' | 'smallest') of several lesions;
+      min_mm, max_mm (float): only lesions with a long axis above or below
     - finding: 'previous' where a pronoun points back (to the call before, else to the turn before), or an id ('F2')
     - asked ('presence' | 'open'): answer; template (str): report; formats (list[str]): export
     - change ('reject' | 'shrink' | 'grow' | 'undo'): correct
     - reason, near (list[str]) and words (str, what was not understood): refuse. Reasons: too_long, not_understood,
-      instructions, system, privacy, medical_advice, contradictory, unknown_structure, which_structure
+      instructions, system, privacy, medical_advice, contradictory, unknown_structure, which_structure,
+      no_lesion_search (with structures: nothing searches for lesions of them)
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -58,7 +58,7 @@ def actions_of(clause: Clause) -> list[Action]:
         action = read(clause)
         if action is not None:
             return [_narrowed(action, clause), *_export(clause)]
-    if _segments(clause) or _shows(clause):
+    if (_segments(clause) or _shows(clause)) and (clause.targets or not _export(clause)):
         return [_narrowed(Action("segment"), clause), *_export(clause)]
     return _export(clause) or _help(clause)
 
@@ -94,6 +94,8 @@ def _shows(clause: Clause) -> bool:
 def _asks(clause: Clause) -> bool:
     """Whether it is put as a yes/no question, politeness aside."""
     words = (*load_words("requests")["answer"]["presence"], "is", "are", "does", "do", "has", "have", "was", "were")
+    if starts_with_phrase(("i have", "we have", "i am", "i was", "we are", "i do"), clause.text):
+        return False
     return starts_with_phrase(words, clause.text) or starts_with_phrase(words, _POLITE.sub("", clause.text))
 
 
@@ -173,22 +175,24 @@ def _compare(clause: Clause) -> Action | None:
     implied = next((name for word, name in words["implied"].items() if find_phrase((word,), clause.full)), None)
     if implied:
         return Action("compare", {"with_": "normal", "implied": implied.split()}, needs_structures=False)
-    if _segments(clause) or (find_phrase(("normal",), clause.text) and not (_asks(clause) or _shows_size(clause))):
+    compares = find_phrase(words["phrases"], clause.text)
+    asks = _asks(clause) or _shows_size(clause) or compares
+    if _segments(clause) or (find_phrase(("normal",), clause.text) and not asks):
         return None
     if _LARGER.search(clause.text) and not _asks(clause):
         return None
     if find_phrase(words["prior"], clause.text) and not find_phrase(
         ("patient with prior", "prior surgery"), clause.text
     ):
-        return Action("compare", {"with_": "prior"})
-    if find_phrase(words["normal"], clause.text) and (
-        _asks(clause) or find_phrase(words["phrases"], clause.text) or _shows_size(clause)
-    ):
+        return Action("compare", {"with_": "prior"}, needs_structures=bool(clause.targets))
+    if find_phrase(words["normal"], clause.text) and asks:
         return Action("compare", {"with_": "normal"})
     which = starts_with_phrase(("what is the", "which", "what"), clause.text) and not _has_lesion(clause)
     extreme = which and find_phrase(("largest", "biggest", "smallest", "densest", "longest"), clause.text)
-    found = extreme or find_phrase(words["phrases"], clause.text)
-    return Action("compare", {"with_": "each_other"}) if found else None
+    dense = find_phrase(("denser", "densest", "brighter", "darker", "higher hu", "lower hu"), clause.text)
+    named = [quantity for quantity in quantities_in(clause.text) if quantity != "size"]
+    quantities = {"quantities": ["hu"] if dense else named} if dense or named else {}
+    return Action("compare", {"with_": "each_other", **quantities}) if extreme or compares else None
 
 
 def _shows_size(clause: Clause) -> bool:

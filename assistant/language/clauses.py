@@ -186,6 +186,12 @@ def _is_beside(item: Mention, marked: Sequence[Item], text: str, tail: str) -> b
         return True
     if item.group and tail.endswith(" as") and not tail.endswith(" well as"):
         return True
+    if (
+        item.group
+        and item.words in words["structure"]["generic"]
+        and text.endswith((" the", " an", " a", " this", " that"))
+    ):
+        return item.words in ("organ", "vessel", "artery", "vein")
     if find_phrase(words["segment"]["strong"], text) and find_phrase(
         words["structure"]["purpose"], text.partition(SLOT)[2]
     ):

@@ -70,7 +70,7 @@ def _compose(items: list[Item], index: int, earlier: Sequence[Mention]) -> None:
 
 
 def _lesion_known(lesion: Mention, organ: Item) -> bool:
-    return isinstance(organ, Mention) and bool(_lesion_of(lesion, [organ]).structures)
+    return isinstance(organ, Mention) and _lesion_of(lesion, [organ]).role == "target"
 
 
 def _about_contact(items: Sequence[Item]) -> bool:
@@ -178,7 +178,9 @@ def _lesion_of(lesion: Mention, organs: Sequence[Mention]) -> Mention:
     if not organs:
         return lesion
     if not structures:
-        return replace(lesion, words=f"{lesion.words} of the {organs[0].words}", structures=(), group=None)
+        named = tuple(name for organ in organs for name in organ.structures)
+        words = f"{lesion.words} of the {organs[0].words}"
+        return replace(lesion, words=words, structures=named, group=None, role="unsearched")
     kept = lesion.structures if not lesion.is_generic_lesion else tuple(dict.fromkeys(structures))
     return replace(lesion, structures=kept, group=None, within=tuple(dict.fromkeys(within)))
 

@@ -48,6 +48,15 @@ def meant_before(mentions: Sequence[Mention], clause: Clause, memory: Memory) ->
     return generic and before and wide is None
 
 
+def other_sides(clause: Clause, memory: Memory) -> tuple[Mention, ...]:
+    """What 'no, the left one' means after a structure that comes in pairs; empty when it means nothing."""
+    pair = pair_of(memory.last_structures)
+    sides = [side for side in ("left", "right") if find_phrase((side,), clause.text)]
+    if find_phrase(("the other", "other one", "other side"), clause.text) and len(memory.last_structures) == 1:
+        return tuple(Mention(name, (name,)) for name in pair if name not in memory.last_structures)
+    return tuple(Mention(name, (name,)) for name in pair if len(sides) == 1 and by_name(name).side == sides[0])
+
+
 def pair_of(structures: Sequence[str]) -> tuple[str, ...]:
     """Left and right of the one pair that all `structures` belong to; empty when they do not."""
     pairs = {by_name(name).pair for name in structures}

@@ -59,7 +59,8 @@ class Mention:
     """One mention of structures in a question.
 
     `words` are the words as written; `group` the group that it names; `within` the structures that a lesion is sought
-    in; `role` is 'target', 'beside' (a landmark or a mere reason), 'except' or 'place' (used up by a lesion);
+    in; `role` is 'target', 'beside' (a landmark or a mere reason), 'except', 'place' (used up by a
+    lesion) or 'unsearched' (a lesion of organs for which the table has none);
     `contradiction` says that its words cannot be true together.
     """
 

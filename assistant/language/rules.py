@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
-from assistant.language.actions import GLANCE, Action, actions_of, sized
+from assistant.language.actions import Action, sized
+from assistant.language.asked import Asked, asked_of
 from assistant.language.clauses import Clause, clauses_of
-from assistant.language.memory import from_memory, meant_before, pair_of, points_back, repeats_last
+from assistant.language.memory import from_memory, meant_before, other_sides, pair_of, repeats_last
 from assistant.language.mentions import Mention
-from assistant.language.screens import asks_advice, mentions_care, refusal_of, spoken
+from assistant.language.screens import mentions_care, refusal_of, spoken
 from assistant.language.unknown import unknown_names
 from assistant.language.words import find_phrase, starts_with_phrase
 from assistant.plan import Memory, SkillCall
@@ -18,19 +18,6 @@ from prompts import load_words
 from vision.structures import GROUPS, STRUCTURES, by_name, find_near
 
 _ABOUT_ONE = frozenset({"measure", "locate", "classify", "compare", "segment"})
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """A clause with its actions and the mentions that they are about."""
-
-    clause: Clause
-    actions: tuple[Action, ...]
-    mentions: tuple[Mention, ...]
-    points_back: bool = False
-    """Whether the mentions were found before this clause."""
-    advice: bool = False
-    """Whether it asks for what a doctor must answer."""
 
 
 class RulePlanner:
@@ -44,73 +31,19 @@ class RulePlanner:
         if reason is not None:
             return [_refuse(reason)]
         clauses = clauses_of(question)
-        asked = _settle(_with_known_lesions(_without_glances([_read(clause) for clause in clauses])))
+        asked = asked_of(clauses)
         calls = [call for index, _ in enumerate(asked) for call in _calls(asked, index, memory)]
         return _merged(calls) or _by_the_way(clauses) or [_fallback(question, asked)]
 
 
-def _read(clause: Clause) -> _Asked:
-    actions = tuple(actions_of(clause))
-    advice = asks_advice(clause.full) and not (clause.targets and any(action.skill == "segment" for action in actions))
-    return _Asked(clause, () if advice else actions, clause.targets, advice=advice)
-
-
-def _without_glances(asked: list[_Asked]) -> list[_Asked]:
-    """'Take a look and ...': the look is a search for lesions only when nothing else is asked."""
-    others = any(action.skill != GLANCE for item in asked for action in item.actions) or any(i.mentions for i in asked)
-    plain: list[_Asked] = []
-    for item in asked:
-        looks = [action for action in item.actions if action.skill == GLANCE]
-        skills = [Action(action.arguments["skill"], needs_structures=False) for action in looks]
-        kept = () if others else tuple(skills)
-        plain.append(replace(item, actions=kept) if looks else item)
-    return plain
-
-
-def _with_known_lesions(asked: list[_Asked]) -> list[_Asked]:
-    """'The tumour' beside a liver tumour named in the same question is that one."""
-    known = [m for item in asked for m in item.mentions if m.is_lesion and m.structures and not m.is_generic_lesion]
-    if not known:
-        return asked
-    kept = [
-        tuple(
-            dict.fromkeys(known[0] if m.is_generic_lesion and not _is_other(item.clause) else m for m in item.mentions)
-        )
-        for item in asked
-    ]
-    return [replace(item, mentions=mentions) for item, mentions in zip(asked, kept, strict=True)]
-
-
-def _is_other(clause: Clause) -> bool:
-    return find_phrase(("other", "else", "elsewhere", "remaining"), clause.text) is not None
-
-
-def _settle(asked: list[_Asked]) -> list[_Asked]:
-    """Give each action its mentions: its own, those it points back to, or those of the clause it shares them with."""
-    settled: list[_Asked] = []
-    for index, item in enumerate(asked):
-        if item.mentions or not any(action.needs_structures for action in item.actions):
-            settled.append(item)
-            continue
-        before = next((other.mentions for other in reversed(settled) if other.mentions), ())
-        following = asked[index + 1] if index + 1 < len(asked) else None
-        near = following is not None and (not following.clause.opens_sentence or not following.actions)
-        shares = near and following is not None and following.mentions
-        if shares and not points_back(item.clause) and (not before or item.clause.opens_sentence):
-            settled.append(replace(item, mentions=following.mentions if following else ()))
-        else:
-            settled.append(replace(item, mentions=before, points_back=bool(before)))
-    return settled
-
-
-def _calls(asked: Sequence[_Asked], index: int, memory: Memory) -> list[SkillCall]:
+def _calls(asked: Sequence[Asked], index: int, memory: Memory) -> list[SkillCall]:
     item = asked[index]
     if item.advice:
         return [_refuse("medical_advice")]
     if any(mention.contradiction for mention in item.mentions):
         return [_refuse("contradictory", words=" ".join(m.words for m in item.mentions))]
-    refused = [_refuse("unknown_structure", words=m.words) for m in item.mentions if not m.structures]
-    mentions = tuple(mention for mention in item.mentions if mention.structures)
+    refused = [_unsearched(mention) for mention in item.clause.mentions if mention.role == "unsearched"]
+    mentions = item.mentions
     unknown = [_refuse("unknown_structure", words=words) for words in unknown_names(item.clause, item.actions)]
     if item.actions:
         calls = [_call(action, item, mentions, memory) for action in item.actions]
@@ -118,7 +51,8 @@ def _calls(asked: Sequence[_Asked], index: int, memory: Memory) -> list[SkillCal
             return [*refused, *unknown]
         return [*calls, *refused, *unknown]
     if not mentions:
-        return refused
+        sides = other_sides(item.clause, memory)
+        return refused or [_for_structures(call, sides) for call in repeats_last(item.clause, memory) if sides]
     repeated = repeats_last(item.clause, memory) if len(asked) == 1 or _is_follow_up(item) else ()
     if repeated:
         return [_for_structures(call, mentions) for call in repeated]
@@ -141,11 +75,11 @@ def _by_the_way(clauses: Sequence[Clause]) -> list[SkillCall]:
     return [SkillCall(name="segment", arguments={"structures": list(dict.fromkeys(structures))})] if structures else []
 
 
-def _is_follow_up(item: _Asked) -> bool:
+def _is_follow_up(item: Asked) -> bool:
     return starts_with_phrase(load_words("requests")["structure"]["follow_up"], item.clause.text)
 
 
-def _is_aside(asked: Sequence[_Asked], index: int) -> bool:
+def _is_aside(asked: Sequence[Asked], index: int) -> bool:
     """Whether a clause that only mentions structures says something about the patient rather than asks."""
     item = asked[index]
     others = [other for place, other in enumerate(asked) if place != index and other.actions and other.mentions]
@@ -154,10 +88,15 @@ def _is_aside(asked: Sequence[_Asked], index: int) -> bool:
     used = next((other for other in asked[index + 1 :] if other.actions), None)
     if used is not None and not used.clause.targets and used.mentions == item.mentions:
         return True
-    return len(item.clause.text.split()) > 4 + 2 * len(item.mentions)
+    states = find_phrase(
+        ("is", "are", "was", "were", "has", "have", "had", "looks", "seems", "shows"), item.clause.text
+    )
+    return (states is not None and not item.clause.is_question) or len(item.clause.text.split()) > 4 + 2 * len(
+        item.mentions
+    )
 
 
-def _call(action: Action, item: _Asked, mentions: Sequence[Mention], memory: Memory) -> SkillCall:
+def _call(action: Action, item: Asked, mentions: Sequence[Mention], memory: Memory) -> SkillCall:
     arguments: dict[str, Any] = dict(action.arguments)
     if action.skill in _ABOUT_ONE and meant_before(mentions, item.clause, memory):
         mentions = ()
@@ -257,7 +196,20 @@ def _refuse(reason: str, *, words: str = "") -> SkillCall:
     )
 
 
-def _fallback(question: str, asked: Sequence[_Asked]) -> SkillCall:
+def _unsearched(mention: Mention) -> SkillCall:
+    """A lesion of a structure for which there is no search: named, and honestly not done."""
+    return SkillCall(
+        name="refuse",
+        arguments={
+            "reason": "no_lesion_search",
+            "structures": list(mention.structures),
+            "words": mention.words[:80],
+            "near": [],
+        },
+    )
+
+
+def _fallback(question: str, asked: Sequence[Asked]) -> SkillCall:
     """What to say when nothing was asked that can be done: help for a greeting, else a refusal with its reason."""
     text = spoken(question)
     if not text or all(

@@ -121,6 +121,12 @@ def test_suspected_tumours_are_detected(question: str, limit: int | None) -> Non
         ("Segment the liver and save the mask as nifti", ["segment", "export"]),
         ("volume and HU of the liver", ["measure"]),
         ("For the liver, give me the volume", ["measure"]),
+        ("Segment the liver, compare it to normal and locate it", ["segment", "compare", "locate"]),
+        ("Compare with the prior CT", ["compare"]),
+        ("Download the masks", ["export"]),
+        ("Does the tumour touch the aorta?", ["measure"]),
+        ("Which organ is the largest?", ["compare"]),
+        ("The liver is cirrhotic. Is the spleen enlarged?", ["compare"]),
         # a strong verb keeps its object
         ("Delineate the full length of the oesophagus", ["segment"]),
         ("Outline the entire volume of the colon", ["segment"]),
@@ -196,6 +202,12 @@ def test_an_unknown_structure_lists_the_near_ones() -> None:
     assert "spleen" in call.arguments["near"]
 
 
+def test_a_lesion_that_nothing_searches_for_is_refused_by_its_organ() -> None:
+    (call,) = plan("Are there any abnormalities in the seminal vesicles?")
+    assert (call.name, call.arguments["reason"]) == ("refuse", "no_lesion_search")
+    assert call.arguments["structures"] == ["seminal_vesicles"]
+
+
 def test_the_known_part_of_a_question_is_done_and_the_rest_refused() -> None:
     segment, refuse = plan("Segment the aorta and the florbus")
     assert segment.arguments["structures"] == ["aorta"]
@@ -231,6 +243,8 @@ TAIL = Memory(
         (MEASURED, "Which side is larger?", "compare", BOTH),
         (MEASURED, "Show the spleen", "segment", ["spleen"]),
         (TAIL, "How big is the tumour?", "measure", ["pancreas_lesion"]),
+        (MEASURED, "No, the right one", "measure", ["kidney_right"]),
+        (MEASURED, "and the other one?", "measure", ["kidney_right"]),
         (TAIL, "Measure it", "measure", ["pancreas_lesion"]),
     ],
 )
