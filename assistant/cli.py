@@ -157,9 +157,10 @@ def main() -> None:
     """Run the command and end with its exit code; no traceback ever reaches a person."""
     try:
         app()
-    except KeyboardInterrupt:
-        tell("Interrupted; nothing half-done was kept.")
-        sys.exit(INTERRUPTED_EXIT_CODE)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED_EXIT_CODE:
+            tell("Interrupted; nothing half-done was kept.")
+        raise
     except Exception as error:
         sys.exit(tell_error(error))
 

@@ -171,8 +171,9 @@ def test_memory_that_runs_out_is_a_resource_error(main, capsys: pytest.CaptureFi
     assert capsys.readouterr().err.startswith("E_MEMORY")
 
 
-def test_interruption_ends_with_130(main) -> None:
+def test_interruption_ends_with_130(main, capsys: pytest.CaptureFixture[str]) -> None:
     assert main("ask", "ct.nii", "Liver?", raise_this=KeyboardInterrupt()) == 130
+    assert capsys.readouterr().err.endswith("Interrupted; nothing half-done was kept.\n")
 
 
 def test_our_own_mistake_is_one_plain_line(main, capsys: pytest.CaptureFixture[str]) -> None:
