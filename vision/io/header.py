@@ -16,6 +16,7 @@ from vision.io.stream import ByteStream
 SPACING_MM = (0.2, 10.0)
 EXTENT_MM = (100.0, 2500.0)
 MICROSCOPIC_MM = 0.02
+AGREEMENT_VOXELS = 0.1
 MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 NUMBERS = ("u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8")
 LARGEST_OFFSET = 64 << 20
@@ -159,7 +160,7 @@ def _grid(fields: dict[str, np.ndarray], shape: tuple[int, int, int]) -> tuple[G
     if unit == 0:
         notices.append(Notice("W_UNITS_UNKNOWN", "The file names no unit of length; mm was taken."))
     scale = np.diag([MM_PER_UNIT[unit]] * 3 + [1.0])
-    pixdim = np.asarray(fields["pixdim"], dtype=np.float64)
+    pixdim = _float64(fields["pixdim"])
     steps_valid = bool(np.isfinite(pixdim[1:4]).all() and (pixdim[1:4] > 0).all())
     has_sform, has_qform = int(fields["sform_code"]) > 0, int(fields["qform_code"]) > 0
     if not has_sform and not has_qform:
@@ -168,7 +169,7 @@ def _grid(fields: dict[str, np.ndarray], shape: tuple[int, int, int]) -> tuple[G
         raise InputRefused("E_SPACING", f"The voxel spacing is {_numbers(pixdim[1:4])}.", EXPORT_AGAIN)
     grids = []
     if has_sform:
-        rows = np.stack([fields["srow_x"], fields["srow_y"], fields["srow_z"]]).astype(np.float64)
+        rows = _float64(np.stack([fields["srow_x"], fields["srow_y"], fields["srow_z"]]))
         grids.append(make_grid(shape, scale @ np.vstack([rows, (0, 0, 0, 1)])))
     if not steps_valid:
         notices.append(Notice("W_PIXDIM_IGNORED", "The header's voxel sizes are invalid; its affine was used."))
@@ -181,10 +182,16 @@ def _grid(fields: dict[str, np.ndarray], shape: tuple[int, int, int]) -> tuple[G
     if len(grids) == 2:
         corners = np.array(list(itertools.product(*[(0, n - 1) for n in shape])))
         apart = float(np.linalg.norm(grids[0].to_mm(corners) - grids[1].to_mm(corners), axis=1).max())
-        if apart > 0.25 * min(grids[0].spacing_mm):
+        if apart > AGREEMENT_VOXELS * min(grids[0].spacing_mm):
             raise _conflict(f"a qform ({grids[1].axcodes})", f"an sform ({grids[0].axcodes}) {apart:.1f} mm apart")
     check_size(grids[0])
     return grids[0], notices
+
+
+def _float64(values: np.ndarray) -> np.ndarray:
+    """Widen untrusted numbers; a signalling NaN among them must not warn."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(values).astype(np.float64)
 
 
 def _qform(fields: dict[str, np.ndarray], pixdim: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from vision.io.judge import judged
 from vision.io.refusal import EXPORT_AGAIN, Limits
 from vision.io.stream import ByteStream, read_array
 
-TAIL_BYTES = 1 << 20
+TAIL_BYTES = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +82,9 @@ def _check_extensions(block: bytes) -> None:
 
 def _notices(stream: ByteStream, header: NiftiHeader) -> tuple[Notice, ...]:
     notices = list(header.notices)
-    tail = stream.finish(TAIL_BYTES)
+    # A plane or more after the last voxel means that the dimensions are wrong, not that somebody padded the file.
+    i, j, _ = header.grid.shape
+    tail = stream.finish(min(TAIL_BYTES, i * j * header.dtype.itemsize - 1))
     if tail or stream.trailing_garbage:
         notices.append(Notice("W_TRAILING_BYTES", "Bytes after the last voxel were ignored."))
     return tuple(notices)
