@@ -121,9 +121,10 @@ class Grid:
 
         Returns the grid, the permutation `order` (new axis a is old axis order[a]) and `signs`
         (-1 where the new axis a runs against the old one). `reorient_array` applies both to voxels.
+        Raises ValueError for codes that do not name each direction once.
         """
-        wanted = [next(p for p, ends in enumerate(AXIS_ENDS) if code in ends) for code in axcodes]
-        if sorted(wanted) != [0, 1, 2]:
+        wanted = [patient for code in axcodes for patient, ends in enumerate(AXIS_ENDS) if code in ends]
+        if len(axcodes) != 3 or sorted(wanted) != [0, 1, 2]:
             raise ValueError(f"axis codes name each of R/L, A/P, S/I once, got {axcodes!r}")
         order = tuple(self.axis_of(patient) for patient in wanted)
         codes = self.axcodes
