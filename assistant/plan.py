@@ -39,8 +39,8 @@ class SkillCall(BaseModel):
     - asked ('presence' | 'open'): answer; template (str): report; formats (list[str]): export
     - change ('reject' | 'shrink' | 'grow' | 'undo'): correct
     - reason, near (list[str]) and words (str, what was not understood): refuse. Reasons: too_long, not_understood,
-      instructions, system, privacy, medical_advice, contradictory, unknown_structure, which_structure,
-      no_lesion_search (with structures: nothing searches for lesions of them)
+      instructions, system, privacy, medical_advice, contradictory, unknown_structure (with structures
+      where lesions of known ones were asked for that nothing searches for), which_structure
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -197,16 +197,9 @@ def _refuse(reason: str, *, words: str = "") -> SkillCall:
 
 
 def _unsearched(mention: Mention) -> SkillCall:
-    """A lesion of a structure for which there is no search: named, and honestly not done."""
-    return SkillCall(
-        name="refuse",
-        arguments={
-            "reason": "no_lesion_search",
-            "structures": list(mention.structures),
-            "words": mention.words[:80],
-            "near": [],
-        },
-    )
+    """A lesion of a structure for which the table has none: refused by its name, with the lesions that it has."""
+    asked = {"structures": list(mention.structures), "words": mention.words[:80], "near": list(GROUPS["lesions"])}
+    return SkillCall(name="refuse", arguments={"reason": "unknown_structure", **asked})
 
 
 def _fallback(question: str, asked: Sequence[Asked]) -> SkillCall:

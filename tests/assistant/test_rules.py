@@ -204,7 +204,7 @@ def test_an_unknown_structure_lists_the_near_ones() -> None:
 
 def test_a_lesion_that_nothing_searches_for_is_refused_by_its_organ() -> None:
     (call,) = plan("Are there any abnormalities in the seminal vesicles?")
-    assert (call.name, call.arguments["reason"]) == ("refuse", "no_lesion_search")
+    assert (call.name, call.arguments["reason"]) == ("refuse", "unknown_structure")
     assert call.arguments["structures"] == ["seminal_vesicles"]
 
 

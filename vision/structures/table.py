@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
+
+from rapidfuzz import process
+from rapidfuzz.distance import Indel
 
 from vision.errors import UsageError
 
@@ -196,8 +198,10 @@ def by_name(name: str) -> Structure:
 
 def find_near(text: str, n: int = 3) -> tuple[str, ...]:
     """Names of the structures whose name or synonym is spelled most like `text`, best first; empty when none is."""
-    close = get_close_matches(plain_words(text)[:60], _BY_WORDS, n=4 * n, cutoff=0.55)
-    return tuple(dict.fromkeys(_BY_WORDS[words].name for words in close))[:n]
+    close = process.extract(
+        plain_words(text)[:60], list(_BY_WORDS), scorer=Indel.normalized_similarity, score_cutoff=0.55, limit=4 * n
+    )
+    return tuple(dict.fromkeys(_BY_WORDS[words].name for words, _, _ in close))[:n]
 
 
 def names(kind: Kind | None = None) -> tuple[str, ...]:
