@@ -1,0 +1,182 @@
+"""What happens on the page: each event finds its session, calls the desk and shows what came back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from assistant.records import Finding
+from assistant.serve import viewer
+from assistant.serve.desk import Desk
+from assistant.serve.downloads import prepare_downloads
+from assistant.serve.layout import Parts
+from assistant.serve.sessions import Session, Sessions
+from assistant.serve.view import ct_line, error_text, findings_html, said, warnings_html
+from vision.errors import UserError
+from vision.structures import by_name
+
+Update = dict[Any, Any]
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+
+@dataclass(frozen=True)
+class Events:
+    """The handlers; `wire` ties them to the parts. None keeps anything: all state is in the sessions."""
+
+    desk: Desk
+    sessions: Sessions
+    parts: Parts
+
+    def start(self, request: gr.Request) -> str:
+        """A tab opened the page: a session of its own."""
+        return self.sessions.start(owner=_owner(request), tab=str(request.session_hash))
+
+    def leave(self, request: gr.Request) -> None:
+        """A tab was closed or reloaded."""
+        self.sessions.leave(str(request.session_hash))
+
+    def talk(self, visitor: str, message: Any, plane: str, request: gr.Request) -> Iterator[Update]:
+        """A question, a file, or both were sent."""
+        upload = Path(message["files"][0]) if message["files"] else None
+        question = message["text"] or ""
+        yield from self._show(visitor, plane, request, lambda session: self.desk.talk(session, question, upload))
+
+    def ask_example(self, visitor: str, question: str, plane: str, request: gr.Request) -> Iterator[Update]:
+        """An example question was clicked."""
+        yield from self._show(visitor, plane, request, lambda session: self.desk.talk(session, question, None))
+
+    def open_example(self, visitor: str, plane: str, request: gr.Request) -> Iterator[Update]:
+        """The example CT was asked for."""
+        yield from self._show(visitor, plane, request, self.desk.open_example)
+
+    def choose(self, visitor: str, plane: str, choice: gr.SelectData, request: gr.Request) -> Iterator[Update]:
+        """One of several series was chosen."""
+        number = str(choice.value)
+        yield from self._show(visitor, plane, request, lambda session: self.desk.choose_series(session, number))
+
+    def stop(self, visitor: str, request: gr.Request) -> None:
+        """The stop button was pressed."""
+        self._session(visitor, request).stop.set()
+
+    def move(self, visitor: str, plane: str, index: int, window: str, overlay: str, request: gr.Request) -> str:
+        """The slice, the window or the masks changed."""
+        session = self._session(visitor, request)
+        try:
+            place = viewer.plane_of(plane)
+            return viewer.picture(session.conversation, plane=place, index=index, window=window, overlay=overlay)
+        except UserError as error:
+            raise _toast(error) from None
+
+    def go_to(self, visitor: str, finding: str | None, plane: str, request: gr.Request) -> Any:
+        """A finding, or another plane, was chosen: the slice that shows it best."""
+        session = self._session(visitor, request)
+        if session.conversation is None:
+            return gr.skip()
+        chosen = [known for known in session.conversation.findings if known.id == finding]
+        return _slider(session, chosen or _latest(session), plane)
+
+    def save(self, visitor: str, request: gr.Request) -> list[Any]:
+        """Write the files of the latest answer and offer them."""
+        session = self._session(visitor, request)
+        if not session.answers:
+            return [gr.DownloadButton(value=None, interactive=False) for _ in self.parts.files]
+        try:
+            ready = prepare_downloads(session.answers[-1], session.folder)
+        except UserError as error:
+            raise _toast(error) from None
+        return [gr.DownloadButton(value=file, interactive=True) for file in (ready.record, ready.masks, ready.report)]
+
+    def _session(self, visitor: str, request: gr.Request) -> Session:
+        try:
+            return self.sessions.get(visitor, owner=_owner(request))
+        except UserError as error:
+            raise _toast(error) from None
+
+    def _show(
+        self, visitor: str, plane: str, request: gr.Request, work: Callable[[Session], Iterator[None]]
+    ) -> Iterator[Update]:
+        """Do the work and show the chat as it grows, then everything else."""
+        parts = self.parts
+        try:
+            session = self.sessions.get(visitor, owner=_owner(request))
+        except UserError as error:
+            yield {parts.chat: [said(error_text(error))]}
+            return
+        steps = work(session)
+        next(steps, None)
+        busy = gr.MultimodalTextbox(value=None, submit_btn=False, stop_btn=True)
+        yield {parts.chat: list(session.messages), parts.box: busy}
+        for _ in steps:
+            yield {parts.chat: list(session.messages)}
+        yield {parts.chat: list(session.messages), **self._panel(session, plane)}
+
+    def _panel(self, session: Session, plane: str) -> Update:
+        """Everything but the chat, as the session stands."""
+        parts, conversation = self.parts, session.conversation
+        findings = () if conversation is None else conversation.findings
+        warnings = [warning for answer in session.answers for warning in answer.warnings]
+        notices = [] if conversation is None else list(conversation.ct.warnings)
+        shown = [(f"{by_name(finding.structure).spoken} ({finding.id})", finding.id) for finding in findings]
+        return {
+            parts.box: gr.MultimodalTextbox(submit_btn=True, stop_btn=False),
+            parts.ct_line: "" if conversation is None else ct_line(conversation.ct),
+            parts.slice_index: _slider(session, _latest(session), plane),
+            parts.go_to: gr.Dropdown(choices=shown, value=None),
+            parts.warnings: warnings_html([*notices, *warnings]),
+            parts.findings: findings_html(findings),
+        }
+
+    def wire(self) -> None:
+        """Tie every event to its handler, inside the `gr.Blocks`."""
+        parts = self.parts
+        talk_inputs = [parts.visitor, parts.plane]
+        shown = [parts.chat, parts.box, parts.ct_line, parts.slice_index, parts.go_to, parts.warnings, parts.findings]
+        running = [
+            parts.box.submit(self.talk, [parts.visitor, parts.box, parts.plane], shown, concurrency_limit=4, **QUIET),
+            parts.example_ct.click(self.open_example, talk_inputs, shown, concurrency_limit=4, **QUIET),
+            parts.chat.option_select(self.choose, talk_inputs, shown, concurrency_limit=4, **QUIET),
+        ]
+        for button in parts.examples:
+            inputs = [parts.visitor, button, parts.plane]
+            running.append(button.click(self.ask_example, inputs, shown, concurrency_limit=4, **QUIET))
+        view_inputs = [parts.visitor, *parts.view]
+        for done in running:
+            drawn = done.then(self.move, view_inputs, parts.picture, **QUIET)
+            drawn.then(self.save, parts.visitor, list(parts.files), **QUIET)
+        parts.box.stop(self.stop, parts.visitor, None, queue=False, **QUIET)
+        for change in (parts.slice_index.input, parts.window.change, parts.overlay.change):
+            change(self.move, view_inputs, parts.picture, trigger_mode="always_last", concurrency_limit=4, **QUIET)
+        for choice in (parts.go_to.input, parts.plane.change):
+            moved = choice(self.go_to, [parts.visitor, parts.go_to, parts.plane], parts.slice_index, **QUIET)
+            moved.then(self.move, view_inputs, parts.picture, **QUIET)
+
+
+def _owner(request: gr.Request) -> str:
+    return request.username or ""
+
+
+def _toast(error: UserError) -> gr.Error:
+    """An error that shows at the edge of the page."""
+    return gr.Error(f"{error.what} {error.remedy}", title=error.code, print_exception=False)
+
+
+def _latest(session: Session) -> tuple[Finding, ...]:
+    """The findings of the latest answer, else all so far."""
+    if session.answers and session.answers[-1].findings:
+        return session.answers[-1].findings
+    return () if session.conversation is None else session.conversation.findings
+
+
+def _slider(session: Session, findings: Any, plane: str) -> Any:
+    place = viewer.plane_of(plane)
+    conversation = session.conversation
+    return gr.Slider(
+        minimum=0,
+        maximum=viewer.slice_range(conversation, place),
+        value=viewer.first_slice(conversation, findings, place),
+        interactive=conversation is not None,
+    )
