@@ -46,7 +46,10 @@ def ask(
         tell(f"{warning.code}: {warning.text}")
     if json:
         tell(answer.text)
-        print_json(answer.record.model_dump(mode="json"))
+        # Only the saved record knows the files of its masks.
+        typer.echo(
+            (saved / "answer.json").read_text(encoding="utf-8") if saved else answer.record.model_dump_json(indent=1)
+        )
     else:
         typer.echo(answer.text)
         tell(answer.record.intended_use)

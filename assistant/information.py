@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from assistant.records import INTENDED_USE, SCHEMA_VERSION
@@ -13,7 +14,9 @@ from vision.models.registry import ModelEntry, read_models
 from vision.scene import Ability, ability
 from vision.structures import STRUCTURES
 
-ABILITIES: tuple[Ability, ...] = ("segments", "derives", "cannot")
+ABILITIES: Mapping[Ability, str] = MappingProxyType(
+    {"segments": "Segments itself", "derives": "Derives by rule", "cannot": "Cannot segment yet"}
+)
 
 
 def describe_installation() -> dict[str, Any]:
@@ -44,9 +47,6 @@ def describe_installation() -> dict[str, Any]:
 
 def installation_text(described: Mapping[str, Any]) -> str:
     """`describe_installation` for people."""
-    spoken: dict[str, list[str]] = {each: [] for each in ABILITIES}
-    for row in described["structures"]:
-        spoken[row["ability"]].append(row["spoken"])
     lines = [f"BodyMaps Assistant {described['software']}", described["intended_use"], ""]
     for model in described["models"]:
         lines += [
@@ -58,14 +58,32 @@ def installation_text(described: Mapping[str, Any]) -> str:
         lines.append("No model is installed: nothing can be segmented.")
     lines += [
         "",
-        f"Segments itself ({len(spoken['segments'])}): {_joined(spoken['segments'])}",
-        f"Derives by rule ({len(spoken['derives'])}): {_joined(spoken['derives'])}",
-        f"Cannot segment yet ({len(spoken['cannot'])}): {_joined(spoken['cannot'])}",
-        "",
+        _structure_table(described["structures"]),
         f"Skills: {_joined(described['skills'])}; not yet: {_joined(described['skills_not_yet'])}",
         "With " + ", ".join(f"{name} {number}" for name, number in described["libraries"].items()),
     ]
     return "\n".join(lines)
+
+
+def _structure_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Structures with the integer of the label map, under what can be done with them."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for each, words in ABILITIES.items():
+        count = sum(row["ability"] == each for row in rows)
+        table.add_column(f"{words} ({count})", vertical="top")
+    table.add_row(
+        *(
+            "\n".join(f"{row['label']:3}  {row['spoken']}" for row in rows if row["ability"] == each) or "none"
+            for each in ABILITIES
+        )
+    )
+    console = Console(width=100)
+    with console.capture() as captured:
+        console.print(table)
+    return captured.get()
 
 
 def _joined(words: list[str]) -> str:

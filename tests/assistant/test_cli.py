@@ -147,9 +147,11 @@ def test_json_answer_is_the_record(main, capsys: pytest.CaptureFixture[str]) -> 
     assert "The liver: 1,500 mL." in streams.err
 
 
-def test_answer_is_saved_where_asked(main, tmp_path: Path) -> None:
-    assert main("ask", "ct.nii", "Liver?", "--out", str(tmp_path / "out")) == 0
-    assert (tmp_path / "out" / "answer.json").is_file()
+def test_answer_is_saved_where_asked_and_printed_as_saved(
+    main, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main("ask", "ct.nii", "Liver?", "--json", "--out", str(tmp_path / "out")) == 0
+    assert capsys.readouterr().out.rstrip() == (tmp_path / "out" / "answer.json").read_text().rstrip()
 
 
 @pytest.mark.parametrize(
