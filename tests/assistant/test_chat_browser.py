@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,12 @@ pytestmark = pytest.mark.browser
 SECONDS = 60_000
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @pytest.fixture
 def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
     playwright = pytest.importorskip(
@@ -27,7 +34,7 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
         pytest.skip("no chromium on the path: apt-get install chromium")
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "files"))
     app = build_app(open_with=open_fake, folder=tmp_path)
-    _, url, _ = app.launch(server_name="127.0.0.1", server_port=0, prevent_thread_lock=True, **look(), **PINS)
+    _, url, _ = app.launch(server_name="127.0.0.1", server_port=free_port(), prevent_thread_lock=True, **look(), **PINS)
     try:
         with playwright.sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
