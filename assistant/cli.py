@@ -134,6 +134,38 @@ def chat(
     launch(host=host, port=port, auth=_credentials(auth))
 
 
+@app.command()
+def evaluate(
+    cases: Annotated[list[Path], typer.Argument(help="Case folders, or folders of them: ct.nii.gz with labels.")],
+    order: Annotated[
+        str | None, typer.Option(help="What the integers of label maps mean: abdomenatlas1.1, ...")
+    ] = None,
+    annotated: Annotated[str | None, typer.Option(help="Structures that every case annotates: liver,spleen")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write scores.csv and evaluation.json there.")] = None,
+    json: JSONFlag = False,
+) -> None:
+    """Score the installed model on cases with reference masks."""
+    from rich.console import Console
+
+    from assistant.api import default_segmenter
+    from vision import benchmark
+
+    known = frozenset(name.strip() for name in annotated.split(",")) if annotated else None
+    found = benchmark.find_cases(cases, annotated=known)
+    with progress_bar() as progress:
+        evaluation = benchmark.evaluate_cases(found, default_segmenter(), order=order, progress=progress)
+    if json:
+        print_json(benchmark.evaluation_json(evaluation))
+    else:
+        console = Console()
+        console.print(benchmark.case_table(evaluation.scores))
+        console.print(benchmark.structure_table(benchmark.summarise(evaluation.scores)))
+        if evaluation.lesions:
+            console.print(benchmark.lesion_table(evaluation))
+    if out:
+        tell(f"Saved to {benchmark.write_evaluation(evaluation, out)}")
+
+
 @train_app.command()
 def vision(
     cases: Annotated[Path, typer.Option(help="JSON list of CTs, labels and what each annotates.")],
