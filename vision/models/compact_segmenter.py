@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from scipy.ndimage import binary_dilation
 from torch.nn import functional
@@ -52,13 +53,14 @@ class CompactSegmenter:
         """Run the network once over the whole scan."""
         progress("resampling the CT", 0.0)
         grid = working_grid(ct.grid, self.config.spacing_mm)
-        hu = resample(np.clip(ct.hu, *self.config.window_hu), ct.grid, grid)
+        low, high = (ct.hu.dtype.type(edge) for edge in self.config.window_hu)
+        hu = resample(np.clip(ct.hu, low, high), ct.grid, grid)
         probabilities = np.empty((len(self.config.channels), *grid.shape), dtype=np.float16)
-        slabs = plan_slabs(grid.shape)
-        for number, (low, high, keep_low, keep_high) in enumerate(slabs):
+        slabs = plan_slabs(grid.shape, self.network.multiple)
+        for number, (first, last, keep_first, keep_last) in enumerate(slabs):
             progress("looking at the CT", 0.1 + 0.9 * number / len(slabs))
-            part = self._infer(hu[:, :, low:high])
-            probabilities[:, :, :, keep_low:keep_high] = part[:, :, :, keep_low - low : keep_high - low]
+            part = self._infer(hu[:, :, first:last])
+            probabilities[:, :, :, keep_first:keep_last] = part[:, :, :, keep_first - first : keep_last - first]
         progress("looking at the CT", 1.0)
         return Encoding(ct=ct, state=CompactState(grid, probabilities))
 
@@ -150,16 +152,21 @@ def widen(mask: Mask, voxels: int) -> tuple[tuple[int, int, int], tuple[int, int
     return (i[0], j[0], k[0]), (i[1], j[1], k[1]), (slice(*i), slice(*j), slice(*k))
 
 
-def plan_slabs(shape: tuple[int, int, int]) -> list[tuple[int, int, int, int]]:
-    """Cut the last axis: (low, high) to compute and (keep_low, keep_high) to keep, covering every slice once."""
+def plan_slabs(shape: tuple[int, int, int], multiple: int) -> list[tuple[int, int, int, int]]:
+    """Cut the last axis: (first, last) to compute and (keep_first, keep_last) to keep, covering every slice once.
+
+    Slabs start at multiples of `multiple`, so that the network's coarser levels see the blocks of the whole scan.
+    """
     depth = max(2 * HALO_VOXELS, SLAB_VOXELS // (shape[0] * shape[1]))
     if shape[2] <= depth:
         return [(0, shape[2], 0, shape[2])]
     count = -(-shape[2] // (depth - 2 * HALO_VOXELS + 16))
     cuts = np.linspace(0, shape[2], count + 1).astype(int)
+    cuts[1:-1] -= cuts[1:-1] % multiple
+    halo = HALO_VOXELS - HALO_VOXELS % -multiple
     return [
-        (max(0, int(a) - HALO_VOXELS), min(shape[2], int(b) + HALO_VOXELS), int(a), int(b))
-        for a, b in itertools.pairwise(cuts)
+        (max(0, int(a) - halo), min(shape[2], int(b) + halo), int(a), int(b))
+        for a, b in itertools.pairwise(np.unique(cuts))
     ]
 
 
@@ -177,7 +184,7 @@ def load_compact(entry: ModelEntry, *, device: str | None = None) -> CompactSegm
     network = CompactUNet(CompactConfig.from_dict(entry.config))
     try:
         network.load_state_dict(load_file(entry.file))
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, SafetensorError) as error:
         raise WeightsError(
             "E_WEIGHTS_MISMATCH",
             f"{entry.file.name} does not fit its network ({str(error).splitlines()[0]}).",
@@ -187,7 +194,7 @@ def load_compact(entry: ModelEntry, *, device: str | None = None) -> CompactSegm
 
 
 def save_compact(tensors: dict[str, torch.Tensor], path: Path) -> None:
-    """Write a network's weights as safetensors, bfloat16-free float16 to halve the file."""
+    """Write a network's weights as safetensors, rounded to float16: half the file, and no machine needs bfloat16."""
     half = {name: tensor.to(torch.float16).contiguous() for name, tensor in tensors.items()}
     part = path.with_suffix(".part")
     save_file(half, part)

@@ -31,20 +31,32 @@ class ModelEntry:
 
 
 def read_models(folder: Path = WEIGHTS) -> dict[str, ModelEntry]:
-    """Every `<name>.json` with its `<name>.safetensors` and `<name>.md` of a folder, by name."""
-    entries = {}
-    for description in sorted(folder.glob("*.json")):
+    """Every `<name>.json` with its `<name>.safetensors` and `<name>.md` of a folder, by name.
+
+    Raises WeightsError for a description that cannot be read.
+    """
+    return {path.stem: _read_model(path) for path in sorted(folder.glob("*.json"))}
+
+
+def _read_model(description: Path) -> ModelEntry:
+    try:
         values = json.loads(description.read_text())
-        name = description.stem
-        entries[name] = ModelEntry(
-            name=name,
-            file=folder / f"{name}.safetensors",
-            card=folder / f"{name}.md",
-            sha256=values["sha256"],
-            channels=tuple(values["network"]["channels"]),
-            config=values["network"],
-        )
-    return entries
+        sha256, network = values["sha256"], values["network"]
+        channels = tuple(network["channels"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(
+            "E_WEIGHTS_DESCRIPTION",
+            f"{description.name} does not describe a model ({error}).",
+            "Install the package again; the file was changed or cut short.",
+        ) from error
+    return ModelEntry(
+        name=description.stem,
+        file=description.with_suffix(".safetensors"),
+        card=description.with_suffix(".md"),
+        sha256=sha256,
+        channels=channels,
+        config=network,
+    )
 
 
 def find_model(name: str, folder: Path = WEIGHTS) -> ModelEntry:
