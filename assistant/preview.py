@@ -169,9 +169,11 @@ def _write_legend(pen: ImageDraw.ImageDraw, findings: Sequence[Finding], corner:
 
 
 def _main_number(finding: Finding) -> str:
-    """The long axis of a lesion, else the volume; the status where nothing was measured."""
+    """The long axis of a lesion, else the volume; why there is none where nothing was measured."""
     if finding.status is not Status.SEEN:
         return finding.status.value
+    if not finding.complete:
+        return "cut by the scan"
     lesion = by_name(finding.structure).kind == "lesion"
     for quantity in ("long_axis", "volume") if lesion else ("volume", "long_axis"):
         measurement = finding.measurement(quantity)

@@ -144,16 +144,15 @@ def _stream(session: Session, task: Callable[[Progress], T]) -> Generator[None, 
     Returns the task's result; raises the UserError that ended it.
     """
     session.stop = threading.Event()
-    first, began = len(session.messages), time.monotonic()
+    first, running, began = len(session.messages), "", time.monotonic()
     for update in run_streamed(task, session.stop):
         steps = session.messages[first:]
-        running = steps[-1]["metadata"]["title"] if steps else ""
         ended = not isinstance(update, Doing) or update.step != running
         if steps and ended:
             session.messages[-1] = finish_step(steps[-1], time.monotonic() - began)
         if isinstance(update, Doing):
             if ended:
-                began = time.monotonic()
+                running, began = update.step, time.monotonic()
                 session.messages.append(step_message(update.step, done=update.share))
             else:
                 session.messages[-1] = step_message(update.step, done=update.share)

@@ -65,14 +65,14 @@ def lay_out() -> Parts:
                 go_to = gr.Dropdown([], label="Go to finding", interactive=True, scale=1, min_width=170)
             with gr.Row(elem_id="controls"):
                 plane, window, overlay = (_choice(names) for names in (PLANES, WINDOWS_HU, (*OVERLAYS, NO_OVERLAY)))
-            ct_line = gr.HTML("", padding=False, elem_id="ct-line")
-            warnings = gr.HTML("", padding=False)
-            findings = gr.HTML(NO_FINDINGS, padding=False, elem_id="findings")
             with gr.Row(elem_id="files"):
                 record_file, masks_file, report_file = (
                     gr.DownloadButton(label, size="sm", interactive=False)
                     for label in ("Answer (JSON)", "Masks (zip)", "Report (HTML)")
                 )
+            ct_line = gr.HTML("", padding=False, elem_id="ct-line")
+            warnings = gr.HTML("", padding=False)
+            findings = gr.HTML(NO_FINDINGS, padding=False, elem_id="findings")
     return Parts(
         visitor, chat, box, example_ct, examples, ct_line, picture, slice_index, plane, window, overlay, go_to,
         warnings, findings, record_file, masks_file, report_file,

@@ -48,7 +48,7 @@ def said(text: str, *, role: str = "assistant", options: Sequence[tuple[str, str
 
 def step_message(title: str, *, done: float = 0.0) -> Message:
     """A step that is running; `done` is the share of it in [0, 1], shown when it is neither."""
-    metadata = {"title": title, "status": "pending"}
+    metadata = {"title": title[:1].upper() + title[1:], "status": "pending"}
     if 0 < done < 1:
         metadata["log"] = f"{done:.0%}"
     return {"role": "assistant", "content": "", "metadata": metadata}
@@ -153,7 +153,7 @@ def _row(finding: Finding) -> str:
         _number(finding, "volume"),
         f" {TIMES} ".join(filter(None, (_number(finding, "long_axis"), _number(finding, "short_axis")))),
         confidence,
-        escape(_place(finding)),
+        escape(_place(finding)) or f"<small>{escape(finding.why)}</small>",
     )
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
