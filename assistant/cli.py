@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from assistant import commands_evaluate
 from assistant.terminal import INTERRUPTED_EXIT_CODE, print_json, progress_bar, tell, tell_error
 from vision.errors import UsageError
 
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 train_app = typer.Typer(help="Train a model of your own.", no_args_is_help=True)
 app.add_typer(train_app, name="train")
+commands_evaluate.register(app)
 
 CTPath = Annotated[Path, typer.Argument(metavar="CT", help="NIfTI file, DICOM folder, or a zip of either.")]
 SeriesOption = Annotated[str | None, typer.Option(help="Which DICOM series, by number or id from 'inspect'.")]
@@ -132,38 +134,6 @@ def chat(
     from assistant.serve import launch
 
     launch(host=host, port=port, auth=_credentials(auth))
-
-
-@app.command()
-def evaluate(
-    cases: Annotated[list[Path], typer.Argument(help="Case folders, or folders of them: ct.nii.gz with labels.")],
-    order: Annotated[
-        str | None, typer.Option(help="What the integers of label maps mean: abdomenatlas1.1, ...")
-    ] = None,
-    annotated: Annotated[str | None, typer.Option(help="Structures that every case annotates: liver,spleen")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write scores.csv and evaluation.json there.")] = None,
-    json: JSONFlag = False,
-) -> None:
-    """Score the installed model on cases with reference masks."""
-    from rich.console import Console
-
-    from assistant.api import default_segmenter
-    from vision import benchmark
-
-    known = frozenset(name.strip() for name in annotated.split(",")) if annotated else None
-    found = benchmark.find_cases(cases, annotated=known)
-    with progress_bar() as progress:
-        evaluation = benchmark.evaluate_cases(found, default_segmenter(), order=order, progress=progress)
-    if json:
-        print_json(benchmark.evaluation_json(evaluation))
-    else:
-        console = Console()
-        console.print(benchmark.case_table(evaluation.scores))
-        console.print(benchmark.structure_table(benchmark.summarise(evaluation.scores)))
-        if evaluation.lesions:
-            console.print(benchmark.lesion_table(evaluation))
-    if out:
-        tell(f"Saved to {benchmark.write_evaluation(evaluation, out)}")
 
 
 @train_app.command()

@@ -1,4 +1,4 @@
-"""`bodymaps evaluate` on a phantom whose masks the segmenter knows."""
+"""`bodymaps evaluate cases` on a phantom whose masks the segmenter knows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def evaluate(case: tuple[Path, LabelMapSegmenter], monkeypatch: pytest.MonkeyPat
 
     def run(*words: str) -> None:
         monkeypatch.setattr(api, "default_segmenter", lambda: segmenter)
-        monkeypatch.setattr(sys, "argv", ["bodymaps", "evaluate", str(folder), "--order", "abdomenatlas1.1", *words])
+        monkeypatch.setattr(
+            sys, "argv", ["bodymaps", "evaluate", "cases", str(folder), "--order", "abdomenatlas1.1", *words]
+        )
         with pytest.raises(SystemExit) as ended:
             cli.main()
         assert not ended.value.code
