@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import socket
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ TITLE = "BodyMaps Assistant"
 WAITING_AT_MOST = 16
 LARGEST_UPLOAD = "2gb"
 FILES_LIVE_SECONDS = 2 * 60 * 60
+FOLDER_PREFIX = "bodymaps-"
 LOOPBACK_NAMES = frozenset({"localhost"})
 
 PINS: Mapping[str, Any] = MappingProxyType(
@@ -110,14 +112,26 @@ def launch(
 ) -> None:
     """Serve the page until the process is stopped. `auth` is (name, password), needed wherever others can connect.
 
-    Raises UsageError for a host that is not this machine's own without `auth`, or with an empty name or password.
+    Everything that was uploaded is removed at the end. Raises UsageError for a port that is taken, and for a host
+    that others can reach without `auth`, or with an empty name or password.
     """
     require_safe(host, auth)
-    folder = private_folder()
-    os.environ["GRADIO_TEMP_DIR"] = str(folder)
-    app = build_app(segmenter=segmenter, planner=planner, folder=folder)
-    print(f"The chat is at http://{host}:{port}  (Ctrl+C stops it)", file=sys.stderr)
-    app.launch(server_name=host, server_port=port, auth=auth, **look(), **PINS)
+    with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as folder:
+        os.environ["GRADIO_TEMP_DIR"] = folder
+        app = build_app(segmenter=segmenter, planner=planner, folder=Path(folder))
+        require_free(host, port)
+        print(f"The chat is at http://{host}:{port}  (Ctrl+C stops it)", file=sys.stderr)
+        app.launch(server_name=host, server_port=port, auth=auth, **look(), **PINS)
+
+
+def require_free(host: str, port: int) -> None:
+    """Refuse a port that another program serves, or an address that this machine does not have."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.create_server((host.strip("[]"), port), family=family):
+            return
+    except OSError:
+        raise UsageError("E_PORT", f"{host}:{port} cannot be served from.", "Choose another with --port.") from None
 
 
 def require_safe(host: str, auth: tuple[str, str] | None) -> None:
@@ -140,7 +154,7 @@ def is_loopback(host: str) -> bool:
 
 def private_folder() -> Path:
     """A new folder that only this user can read."""
-    return Path(tempfile.mkdtemp(prefix="bodymaps-"))
+    return Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
 
 
 def look() -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import threading
 from pathlib import Path
 
@@ -89,7 +90,9 @@ def test_a_closed_tab_takes_its_ct_and_files_along(tmp_path: Path) -> None:
 
 def test_session_folders_are_private(session: Session) -> None:
     assert session.folder.stat().st_mode & 0o077 == 0
-    assert private_folder().stat().st_mode & 0o077 == 0
+    folder = private_folder()
+    assert folder.stat().st_mode & 0o077 == 0
+    folder.rmdir()
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "ct.example.org"])
@@ -105,23 +108,30 @@ def test_this_machine_alone_needs_no_password(host: str) -> None:
     assert is_loopback(host)
 
 
+def test_a_port_that_is_taken_is_refused() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UsageError, match=f"E_PORT: 127.0.0.1:{port} cannot be served from"):
+            launch(port=port)
+
+
 def test_an_empty_password_is_refused() -> None:
     with pytest.raises(UsageError, match="name or the password is empty"):
         launch(auth=("ann", ""))
 
 
-def test_nothing_is_shared_recorded_or_monitored() -> None:
+def test_nothing_is_shared_recorded_or_monitored(tmp_path: Path) -> None:
     off = ("share", "show_error", "enable_monitoring", "run_history", "mcp_server")
     assert {name: PINS[name] for name in off} == dict.fromkeys(off, False)
     assert PINS["strict_cors"] is True
     assert list(PINS["allowed_paths"]) == []
-    app = build_app(open_with=open_fake)
+    app = build_app(open_with=open_fake, folder=tmp_path)
     assert app.analytics_enabled is False
     assert look()["css"]
 
 
-def test_the_state_of_a_visitor_in_gradio_is_an_empty_string_until_it_is_an_id() -> None:
-    app = build_app(open_with=open_fake)
+def test_the_state_of_a_visitor_in_gradio_is_an_empty_string_until_it_is_an_id(tmp_path: Path) -> None:
+    app = build_app(open_with=open_fake, folder=tmp_path)
     states = [block for block in app.blocks.values() if type(block).__name__ == "State"]
     assert [state.value for state in states] == [""]
 
