@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from typing import Any
 
 from assistant.answer import Answer
 from assistant.grounding import check_sentences, say
 from assistant.notebook import Notebook
 from assistant.plan import Memory, Planner, SkillCall
-from assistant.records import AnswerRecord, Finding, Report, Step, WarningRecord
+from assistant.records import AnswerRecord, Finding, Step, WarningRecord
 from assistant.skills import SKILLS, Bench, Reply
 from vision.geometry import CTVolume, Mask
 from vision.measure import anatomical_side_check
@@ -43,12 +44,13 @@ class Conversation:
         """Answer one question. `progress` may raise `vision.errors.Cancelled`: then nothing of the turn is kept."""
         started = time.perf_counter()
         progress("planning", 0.0)
+        notebook = self.notebook.copy()
         plan = tuple(self.planner.plan(question, self._memory))
         planned = time.perf_counter()
         encode_seconds = self._encode(plan, progress)
-        replies, steps = self._run(plan, progress)
+        replies, steps = _run(plan, notebook, progress)
         worded = time.perf_counter()
-        findings = self._present(replies)
+        findings = _latest(replies, notebook)
         extra = [fact for reply in replies for fact in reply.extra]
         kept, dropped = check_sentences(
             _once([sentence for reply in replies for sentence in reply.sentences]), findings, extra=extra
@@ -63,13 +65,25 @@ class Conversation:
             "word": done - worded,
             "total": done - started + self._open_seconds,
         }
-        record = self._record(question, plan, findings, kept, dropped, report, steps, seconds)
+        record = AnswerRecord(
+            question=question,
+            text=" ".join(kept) or say("refuse_dropped", {}),
+            findings=findings,
+            report=report,
+            warnings=_warnings(self.ct, notebook),
+            plan=plan,
+            planner=self.planner.name,
+            segmenter=notebook.scene.segmenter.name,
+            trace=tuple(steps),
+            dropped=tuple(dropped),
+            seconds={name: round(value, 3) for name, value in seconds.items()},
+            ct=_ct_record(self.ct),
+        )
+        masks = {finding.id: notebook.masks[finding.id] for finding in findings if finding.id in notebook.masks}
+        progress("done", 1.0)
+        self.notebook = notebook
         self._open_seconds = 0.0
         self._remember(plan)
-        progress("done", 1.0)
-        masks = {
-            finding.id: self.notebook.masks[finding.id] for finding in findings if finding.id in self.notebook.masks
-        }
         return Answer(record, masks, self.ct)
 
     def _encode(self, plan: tuple[SkillCall, ...], progress: Progress) -> float:
@@ -78,62 +92,46 @@ class Conversation:
             self.notebook.scene.encode(lambda step, share: progress(step, 0.05 + 0.6 * share))
         return time.perf_counter() - started
 
-    def _run(self, plan: tuple[SkillCall, ...], progress: Progress) -> tuple[list[Reply], list[Step]]:
-        replies, steps = [], []
-        for number, call in enumerate(plan):
-            progress(call.name, 0.65 + 0.3 * number / len(plan))
-            started = time.perf_counter()
-            replies.append(SKILLS[call.name](Bench(call, self.notebook, plan)))
-            detail = ", ".join(str(name) for name in call.arguments.get("structures", ()))
-            steps.append(Step(skill=call.name, detail=detail, seconds=round(time.perf_counter() - started, 3)))
-        return replies, steps
-
-    def _present(self, replies: list[Reply]) -> tuple[Finding, ...]:
-        """The latest record of every finding of this turn, each once."""
-        ids = dict.fromkeys(finding.id for reply in replies for finding in reply.findings)
-        return tuple(self.notebook.get(finding_id) for finding_id in ids)
-
-    def _record(
-        self,
-        question: str,
-        plan: tuple[SkillCall, ...],
-        findings: tuple[Finding, ...],
-        kept: list[str],
-        dropped: list[str],
-        report: Report | None,
-        steps: list[Step],
-        seconds: dict[str, float],
-    ) -> AnswerRecord:
-        grid = self.ct.grid
-        notices = list(self.ct.warnings)
-        flip = anatomical_side_check({self.notebook.get(i).structure: mask for i, mask in self.notebook.masks.items()})
-        if flip is not None:
-            notices.append(flip)
-        return AnswerRecord(
-            question=question,
-            text=" ".join(kept) or say("refuse_dropped", {}),
-            findings=findings,
-            report=report,
-            warnings=tuple(WarningRecord(code=notice.code, text=notice.text) for notice in notices),
-            plan=plan,
-            planner=self.planner.name,
-            segmenter=self.notebook.scene.segmenter.name,
-            trace=tuple(steps),
-            dropped=tuple(dropped),
-            seconds={name: round(value, 3) for name, value in seconds.items()},
-            ct={
-                "shape": list(grid.shape),
-                "spacing_mm": [round(value, 4) for value in grid.spacing_mm],
-                "axcodes": grid.axcodes,
-                "facts": dict(self.ct.facts),
-            },
-        )
-
     def _remember(self, plan: tuple[SkillCall, ...]) -> None:
         """Keep what a follow-up can point back to; a turn about nothing leaves the memory as it is."""
         structures = tuple(dict.fromkeys(name for call in plan for name in call.arguments.get("structures", ())))
         if structures:
             self._memory = Memory(last_calls=plan, last_structures=structures)
+
+
+def _run(plan: tuple[SkillCall, ...], notebook: Notebook, progress: Progress) -> tuple[list[Reply], list[Step]]:
+    """Run the calls of a plan in order; their findings are written into the notebook."""
+    replies, steps = [], []
+    for number, call in enumerate(plan):
+        progress(call.name, 0.65 + 0.3 * number / len(plan))
+        started = time.perf_counter()
+        replies.append(SKILLS[call.name](Bench(call, notebook, plan)))
+        detail = ", ".join(str(name) for name in call.arguments.get("structures", ()))
+        steps.append(Step(skill=call.name, detail=detail, seconds=round(time.perf_counter() - started, 3)))
+    return replies, steps
+
+
+def _latest(replies: list[Reply], notebook: Notebook) -> tuple[Finding, ...]:
+    """The latest record of every finding of this turn, each once."""
+    ids = dict.fromkeys(finding.id for reply in replies for finding in reply.findings)
+    return tuple(notebook.get(finding_id) for finding_id in ids)
+
+
+def _warnings(ct: CTVolume, notebook: Notebook) -> tuple[WarningRecord, ...]:
+    """What the file gave cause for, and organs on the wrong side."""
+    flip = anatomical_side_check({notebook.get(i).structure: mask for i, mask in notebook.masks.items()})
+    notices = (*ct.warnings, *([flip] if flip is not None else []))
+    return tuple(WarningRecord(code=notice.code, text=notice.text) for notice in notices)
+
+
+def _ct_record(ct: CTVolume) -> dict[str, Any]:
+    """Geometry and facts of the CT; no name, no path."""
+    return {
+        "shape": list(ct.grid.shape),
+        "spacing_mm": [round(value, 4) for value in ct.grid.spacing_mm],
+        "axcodes": ct.grid.axcodes,
+        "facts": dict(ct.facts),
+    }
 
 
 def _once(sentences: list[str]) -> list[str]:

@@ -29,6 +29,14 @@ class Notebook:
         self._findings: dict[str, Finding] = {}
         self._by_structure: dict[str, tuple[str, ...]] = {}
 
+    def copy(self) -> Notebook:
+        """A notebook of the same scene and findings to write on; what is written there leaves this one as it is."""
+        copied = Notebook(self.scene)
+        copied.masks = dict(self.masks)
+        copied._findings = dict(self._findings)
+        copied._by_structure = dict(self._by_structure)
+        return copied
+
     @property
     def findings(self) -> tuple[Finding, ...]:
         """All findings so far, in the order of their ids."""
