@@ -182,6 +182,12 @@ def test_folder_without_cases_is_refused(tmp_path: Path) -> None:
         find_cases([tmp_path / "missing"])
 
 
+def test_two_cases_of_one_name_are_refused(tmp_path: Path) -> None:
+    folder = write_dev_case(tmp_path / "a", [LIVER])
+    with pytest.raises(UsageError, match="E_CASE_TWICE"):
+        find_cases([folder, tmp_path])
+
+
 def test_unknown_annotated_structure_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="No structure is called"):
         find_cases([write_dev_case(tmp_path / "a", [LIVER])], annotated=frozenset({"livver2000"}))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from vision.errors import InputRefused
+from vision.errors import InputRefused, UsageError
 from vision.geometry import CTVolume, Mask
 from vision.io import load_ct, load_labels
 from vision.measure import components, distance_mm
@@ -46,7 +47,8 @@ def find_cases(folders: Sequence[Path], *, annotated: frozenset[str] | None = No
 
     A case holds ct.nii.gz with labels.nii.gz (a label map), or with segmentations/<name>.nii.gz or
     combined_labels.nii.gz (AbdomenAtlas). `annotated` may use any name of a structure and holds for all cases.
-    Raises InputRefused for a folder that is missing or holds no case, UsageError for an unknown structure.
+    Raises InputRefused for a folder that is missing or holds no case, UsageError for an unknown structure or
+    two cases of one name.
     """
     known = None if annotated is None else frozenset(by_name(name).name for name in annotated)
     found = []
@@ -64,6 +66,11 @@ def find_cases(folders: Sequence[Path], *, annotated: frozenset[str] | None = No
                 f"A case is a folder with {CT_NAME} and {LABELS_NAME} or {SEGMENTATIONS}/<structure>.nii.gz.",
             )
         found += cases
+    twice = sorted(name for name, count in Counter(case.name for case in found).items() if count > 1)
+    if twice:
+        raise UsageError(
+            "E_CASE_TWICE", f"Several cases are called {', '.join(twice[:5])}.", "Rename or leave out one."
+        )
     return found
 
 
