@@ -106,7 +106,7 @@ def benchmark_ct(
         question=question,
         follow_up=follow_up,
         cores=os.cpu_count() or 1,
-        machine=f"{platform.system()} {platform.machine()}",
+        machine=f"{sys.platform} {platform.machine()}",
         seconds={phase: round(statistics.median(run.model_dump()[phase] for run in timed), 3) for phase in PHASES},
         peak_mib=max(peaks) if peaks else None,
         runs=tuple(timed),
