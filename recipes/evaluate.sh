@@ -39,12 +39,11 @@ echo "== One slab of 20 slices, reference by another model"
 # 4. Words: 232 requests written by others. Right means: exactly the structures wanted, none more, none fewer.
 echo "== Requests"
 "$bodymaps" evaluate requests "$dev/requests.jsonl" --json > "$out/requests.json"
-"$bodymaps" evaluate requests "$dev/requests.jsonl"
+"$bodymaps" evaluate requests "$dev/requests.jsonl" | tee "$out/requests.txt"
 
 # 5. Speed and memory on a whole abdomen at native resolution: a fresh process each time, the median of three.
 echo "== Speed"
-"$bodymaps" benchmark "$dev/btcv_0039/ct.nii.gz" --runs 3 --json > "$out/speed.json"
-"$bodymaps" benchmark "$dev/btcv_0039/ct.nii.gz" --runs 1
+"$bodymaps" benchmark "$dev/btcv_0039/ct.nii.gz" --runs 3 | tee "$out/speed.txt"
 
 # 6. Look at them: numbers hide what a picture shows at once. One sheet a case, reference beside prediction.
 echo "== Pictures to look at"
