@@ -6,14 +6,15 @@ from collections.abc import Callable
 
 from assistant.records import BoxRecord, Finding, Measurement, Site, Status
 from vision.geometry import Box, Mask
-from vision.measure import axes, components, distance_mm, extent_mm, intensity, slice_range, volume_ml
-from vision.scene import Scene, Sight
-from vision.structures import STRUCTURES, Structure, by_name
+from vision.measure import axes, components, cut_at, distance_mm, extent_mm, intensity, slice_range, volume_ml
+from vision.scene import Scene
+from vision.structures import Structure, by_name
 
 DIAMETER_METHOD = "RECIST 1.1, longest diameter in the axial plane and the longest extent perpendicular to it"
 VOLUME_METHOD = "voxel count x voxel volume"
 HU_METHOD = "all voxels of the mask"
 MOST_LESIONS = 20
+"""Lesions of one kind that get a finding and a mask each, the largest; all are counted."""
 SMALLEST_PIECE_ML = 0.06
 PART_SHARE = 0.1
 """A lesion lies in each part that holds at least this share of it (the rule of RadGPT's structured reports)."""
@@ -28,6 +29,7 @@ class Notebook:
         self.masks: dict[str, Mask] = {}
         self._findings: dict[str, Finding] = {}
         self._by_structure: dict[str, tuple[str, ...]] = {}
+        self._lesion_counts: dict[str, int] = {}
 
     def copy(self) -> Notebook:
         """A notebook of the same scene and findings to write on; what is written there leaves this one as it is."""
@@ -35,6 +37,7 @@ class Notebook:
         copied.masks = dict(self.masks)
         copied._findings = dict(self._findings)
         copied._by_structure = dict(self._by_structure)
+        copied._lesion_counts = dict(self._lesion_counts)
         return copied
 
     @property
@@ -58,6 +61,11 @@ class Notebook:
         if key not in self._by_structure:
             self._by_structure[key] = tuple(finding.id for finding in self._write_lesions(name))
         return tuple(self.get(finding_id) for finding_id in self._by_structure[key])
+
+    def lesion_count(self, name: str) -> int:
+        """How many lesions of one kind there are, those beyond `MOST_LESIONS` included."""
+        self.lesions(name)
+        return self._lesion_counts.get(name, 0)
 
     def measured(self, finding: Finding, *quantities: str) -> Finding:
         """The finding with further quantities: 'axes', 'hu', 'extent' as far as they can be had."""
@@ -147,20 +155,21 @@ class Notebook:
         if self.scene.ability(name) == "cannot":
             return [self._write(_unable(self._new_id(), row), None)]
         sight = self.scene.see(name)
-        pieces = components(sight.mask, min_volume_ml=SMALLEST_PIECE_ML)[:MOST_LESIONS]
+        pieces = components(sight.mask, min_volume_ml=SMALLEST_PIECE_ML)
         if not pieces:
             return [self._write(self._nothing(row), None)]
-        ranked = sorted(pieces, key=lambda piece: -(self.scene.confidence(piece) or 0.0))
-        return [self._write_lesion(row, piece, sight) for piece in ranked]
+        self._lesion_counts[name] = len(pieces)
+        ranked = sorted(pieces[:MOST_LESIONS], key=lambda piece: -(self.scene.confidence(piece) or 0.0))
+        return [self._write_lesion(row, piece) for piece in ranked]
 
-    def _write_lesion(self, row: Structure, piece: Mask, sight: Sight) -> Finding:
+    def _write_lesion(self, row: Structure, piece: Mask) -> Finding:
         first_last = slice_range(piece)
         organs = self.scene.part_of(piece, row.lesion_of)
         organ = next(iter(organs), row.lesion_of[0] if len(row.lesion_of) == 1 else None)
         part, segments = self._place(piece, organ)
         scored = Mask(piece.voxels, piece.grid, piece.structure, self.scene.confidence(piece))
         box = scored.box
-        cut = tuple(side for side in sight.cut_at if side in _cut(scored))
+        cut = cut_at(scored)
         finding = Finding(
             id=self._new_id(),
             structure=row.name,
@@ -210,12 +219,6 @@ def box_record(box: Box) -> BoxRecord:
     return BoxRecord(start=box.start, stop=box.stop, centre_mm=(x, y, z), size_mm=(i, j, k), confidence=box.score)
 
 
-def _cut(mask: Mask) -> tuple[str, ...]:
-    from vision.measure import cut_at
-
-    return cut_at(mask)
-
-
 def _unable(finding_id: str, row: Structure) -> Finding:
     """A structure that the model does not know yet."""
     what = "search for" if row.kind == "lesion" else "segment"
@@ -230,8 +233,8 @@ def _unable(finding_id: str, row: Structure) -> Finding:
 
 
 def _axes(notebook: Notebook, finding: Finding) -> tuple[Measurement, ...]:
-    found = axes(notebook.masks[finding.id])
-    if found is None or finding.cut_at:
+    found = None if finding.cut_at else axes(notebook.masks[finding.id])
+    if found is None:
         return ()
     lengths = (("long_axis", found.long_mm, found.long_ends_mm), ("short_axis", found.short_mm, found.short_ends_mm))
     made = [
@@ -253,6 +256,8 @@ def _hu(notebook: Notebook, finding: Finding) -> tuple[Measurement, ...]:
 
 
 def _extent(notebook: Notebook, finding: Finding) -> tuple[Measurement, ...]:
+    if finding.cut_at:
+        return ()
     value = extent_mm(notebook.masks[finding.id])
     return (measurement(finding.id, "extent", value, unit="mm", method="first to last slice, face to face"),)
 
@@ -262,4 +267,3 @@ _MEASURES: dict[str, Callable[[Notebook, Finding], tuple[Measurement, ...]]] = {
     "hu": _hu,
     "extent": _extent,
 }
-LESIONS = tuple(row.name for row in STRUCTURES if row.kind == "lesion")

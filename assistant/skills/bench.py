@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from assistant.grounding import say, structure_list
-from assistant.notebook import Notebook
+from assistant.notebook import Notebook, measurement
 from assistant.plan import SkillCall
 from assistant.records import Finding, Measurement, Report, Status
-from vision.structures import STRUCTURES, by_name
+from vision.scene import lesion_names
+from vision.structures import STRUCTURES, by_name, names
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Bench:
         """The quantities asked for, as the plan names them."""
         return tuple(self.call.arguments.get("quantities", ()))
 
+    @property
+    def lesion_kinds(self) -> tuple[str, ...]:
+        """The structures asked for, or every lesion that the model searches for."""
+        return self.structures or lesion_names(self.notebook.scene.segmenter)
+
     def findings(self, structure: str) -> tuple[Finding, ...]:
         """One finding for a structure, one for each lesion, those of a part only when the call says within."""
         if by_name(structure).kind != "lesion":
@@ -41,15 +47,15 @@ class Bench:
         return self._chosen([f for f in self.notebook.lesions(structure) if lies_within(f, self.within)])
 
     def _chosen(self, lesions: list[Finding]) -> tuple[Finding, ...]:
-        """The lesions of the sizes asked for, all of them or the one at the end of the scale."""
+        """The lesions of the sizes asked for, all of them or the one at the end of the scale; unknown sizes pass."""
         least = float(self.call.arguments.get("min_mm", 0.0))
         most = float(self.call.arguments.get("max_mm", float("inf")))
         select = self.call.arguments.get("select")
         sized = [(finding.measurement("long_axis"), finding) for finding in lesions]
-        fitting = [(axis.value if axis else 0.0, f) for axis, f in sized if axis is None or least <= axis.value <= most]
-        if select and fitting:
-            fitting = [(max if select == "largest" else min)(fitting, key=lambda pair: pair[0])]
-        return tuple(finding for _, finding in fitting)
+        known = [(axis.value, finding) for axis, finding in sized if axis and least <= axis.value <= most]
+        if select and known:
+            return ((max if select == "largest" else min)(known, key=lambda pair: pair[0])[1],)
+        return tuple(finding for axis, finding in sized if axis is None or least <= axis.value <= most)
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,20 @@ def say_unable(bench: Bench) -> list[str]:
     known = [row.name for row in STRUCTURES if row.name in segmented and row.kind != "lesion"]
     words = {"structures": structure_list(unable), "near": structure_list(known)}
     return [say("refuse_unsupported_near", {}, words)]
+
+
+def say_nothing_found(bench: Bench) -> str:
+    """Why a search for lesions has no finding: none lies where it was asked for, or the model searches for none."""
+    if bench.lesion_kinds:
+        return say("not_within", {})
+    return say("refuse_lesion_unsupported", {}, {"structures": structure_list(names("lesion"))})
+
+
+def counted(bench: Bench, finding: Finding, number: int) -> Finding:
+    """The finding with the number of lesions that it speaks for."""
+    return bench.notebook.add(
+        finding, measurement(finding.id, "count", number, unit="1", method="separate pieces of the mask")
+    )
 
 
 def say_status(finding: Finding) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from assistant.grounding import say
 from assistant.records import Finding, Status
 from assistant.skills.bench import Bench, Reply, able, is_lesion, say_status, say_unable
@@ -24,7 +26,7 @@ def measure(bench: Bench) -> Reply:
         measured = _measured(bench, finding)
         findings.append(measured)
         sentences += _sentences(bench, measured)
-    return Reply(tuple(sentences), tuple(findings))
+    return Reply(tuple(sentences) or (say("refuse_unclear", {}),), tuple(findings))
 
 
 def _measured(bench: Bench, finding: Finding) -> Finding:
@@ -61,14 +63,15 @@ def _sentences(bench: Bench, finding: Finding) -> list[str]:
 
 
 def _distances(bench: Bench, found: list[Finding]) -> Reply:
-    """The gap between the first thing named and each of the others."""
+    """The gaps between what was named first and all else: each lesion to each organ, or the lesions of one kind."""
     seen = [finding for finding in found if finding.status is Status.SEEN]
-    sentences = [say_status(finding) for finding in found if finding.status is not Status.SEEN]
-    findings = [finding for finding in found if finding.status is not Status.SEEN]
-    if len(seen) < 2:
-        return Reply(tuple(sentences), (*seen, *findings))
-    first = seen[0]
-    for other in seen[1:]:
-        first = bench.notebook.distance(first, other)
-        sentences.append(say("distance", {"A": first, "B": other}))
-    return Reply(tuple(sentences), (first, *seen[1:], *findings))
+    rest = [finding for finding in found if finding.status is not Status.SEEN]
+    first = [finding for finding in seen if finding.structure == seen[0].structure]
+    others = [finding for finding in seen if finding not in first]
+    pairs = itertools.product(first, others) if others else itertools.combinations(first, 2)
+    sentences = [say_status(finding) for finding in rest] + say_unable(bench)
+    for one, other in pairs:
+        subject, goal = (other, one) if is_lesion(other) and not is_lesion(one) else (one, other)
+        subject = bench.notebook.distance(subject, goal)
+        sentences.append(say("lesion_distance" if is_lesion(subject) else "distance", {"A": subject, "B": goal}))
+    return Reply(tuple(sentences), (*seen, *rest))

@@ -7,6 +7,7 @@ from assistant.records import Finding, Report, Status
 from assistant.skills.bench import Bench, Reply
 from assistant.skills.compare import with_normal_range
 from assistant.skills.describe import describe
+from assistant.skills.detect import describe_lesion
 from vision.scene import lesion_names
 from vision.structures import STRUCTURES
 
@@ -68,21 +69,24 @@ def _lesions(bench: Bench, names: tuple[str, ...]) -> tuple[tuple[str, ...], tup
     for name in names:
         for finding in bench.notebook.lesions(name):
             findings.append(finding)
-            lines.append(_lesion_line(finding))
+            lines += _lesion_lines(finding)
     return tuple(lines), tuple(findings)
 
 
-def _lesion_line(finding: Finding) -> str:
-    subject = {"F": finding}
-    if finding.status is Status.NOT_SEEN:
-        return say("report_no_lesion", subject)
-    if finding.status is Status.NOT_ASSESSABLE:
-        return say("not_assessable", subject)
+def _lesion_lines(finding: Finding) -> list[str]:
+    subject, site = {"F": finding}, finding.site
+    if finding.status is not Status.SEEN:
+        return [_absence(finding)]
     if finding.measurement("long_axis") is None or finding.measurement("volume") is None:
-        return say("detected_cut", subject)
-    site = finding.site
+        return [say("detected_cut", subject)]
+    if finding.confidence is None and not site.part:
+        return [*describe_lesion(finding, measured=False), say("lesion_volume", subject)]
     name = "report_lesion_part" if site.part else "report_lesion_segments" if site.segments else "report_lesion"
-    return say(name if site.organ else "report_lesion_anywhere", subject)
+    return [say(name if site.organ else "report_lesion_anywhere", subject)]
+
+
+def _absence(finding: Finding) -> str:
+    return say("report_no_lesion" if finding.status is Status.NOT_SEEN else "not_assessable", {"F": finding})
 
 
 def _impression(findings: tuple[Finding, ...], name: str) -> str:
@@ -90,7 +94,7 @@ def _impression(findings: tuple[Finding, ...], name: str) -> str:
     found = [finding for finding in findings if finding.structure == name]
     seen = [finding for finding in found if finding.status is Status.SEEN]
     if not seen:
-        return _lesion_line(found[0])
+        return _absence(found[0])
     if len(seen) == 1:
         return say("detected_one", {"F": seen[0]})
     return say("detected_several", {"F": seen[0]})

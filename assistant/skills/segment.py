@@ -17,7 +17,7 @@ def segment(bench: Bench) -> Reply:
         found = bench.findings(name)
         findings += found
         if found and is_lesion(found[0]):
-            sentences += describe_lesions(found, measured=measured)
+            sentences += describe_lesions(bench, found, measured=measured)
         else:
             sentences += [line for finding in found for line in _sentences(finding, measured=measured)]
         if not found:

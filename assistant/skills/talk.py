@@ -28,14 +28,14 @@ def show_help(bench: Bench) -> Reply:
 
 def refuse(bench: Bench) -> Reply:
     """Say plainly what cannot be done and what is nearest."""
-    reason = str(bench.call.arguments.get("reason", "unclear"))
+    reason = str(bench.call.arguments.get("reason", "not_understood"))
     near = bench.call.arguments.get("near", ())
     if reason == "unknown_structure" and near:
         return Reply((say("refuse_unknown_structure", {}, {"structures": structure_list(near)}),))
     if reason in ("unknown_structure", "which_structure"):
         known = structure_list(sorted(bench.notebook.scene.segmenter.structures))
         return Reply((say("refuse_no_structure", {}, {"structures": known}),))
-    return Reply((say(REFUSALS[reason], {}),))
+    return Reply((say(REFUSALS.get(reason, "refuse_unclear"), {}),))
 
 
 def explain_export(bench: Bench) -> Reply:
