@@ -10,6 +10,9 @@ from pathlib import Path
 from assistant.records import AnswerRecord, Finding, Report, WarningRecord
 from vision.geometry import CTVolume, Mask
 
+WRITTEN = ("answer.json", "report.md", "preview.png", "combined_labels.nii.gz", "combined_labels.json")
+"""Files of one answer beside its masks."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -42,7 +45,8 @@ class Answer:
     def save(self, folder: Path) -> Path:
         """Write answer.json, masks/<structure>.nii.gz, combined_labels.nii.gz, preview.png and report.md into a folder.
 
-        Every file is written aside and renamed; answer.json comes last, so its presence says that the rest is there.
+        What an earlier answer left under these names goes first, apart from its masks. Every file is written aside and
+        renamed; answer.json comes last, so its presence says that the rest is there.
         """
         from assistant.preview import render_preview
         from assistant.report import report_markdown
@@ -50,6 +54,8 @@ class Answer:
 
         folder = Path(folder)
         (folder / "masks").mkdir(parents=True, exist_ok=True)
+        for name in WRITTEN:
+            (folder / name).unlink(missing_ok=True)
         files = mask_files(self.findings, self.masks)
         for finding_id, name in files.items():
             write_mask(self.masks[finding_id], folder / name)
