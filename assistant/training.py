@@ -19,14 +19,15 @@ def train_vision(cases: Path, out: Path, *, minutes: float, steps: int) -> Path:
         raise UsageError("E_BUDGET", f"Nothing can be trained in {minutes} minutes and {steps} steps.", "Give more.")
     channels = annotated_structures(cases)
     from vision.models.compact import CompactConfig
-    from vision.training.cases import prepare_list
+    from vision.training.cases import prepare_list, read_shares
     from vision.training.recipe import RecipeConfig, train
 
     network = CompactConfig(channels=channels)
     prepared = prepare_list(
         cases, out / "cases", channels=channels, spacing_mm=network.spacing_mm, window_hu=network.window_hu
     )
-    return train(prepared, RecipeConfig(network=network, minutes=minutes, steps=steps), out)
+    shares = read_shares(cases)
+    return train(prepared, RecipeConfig(network=network, minutes=minutes, steps=steps, weights_by_case=shares), out)
 
 
 def annotated_structures(cases: Path) -> tuple[str, ...]:

@@ -22,11 +22,11 @@ LESION_ORGANS = {
 class AugmentConfig:
     """How far a patch may wander from its case."""
 
-    size: tuple[int, int, int] = (112, 96, 96)
+    size: tuple[int, int, int] = (112, 80, 96)
     """Voxels of the working grid, RAS order."""
     rotation_degrees: float = 12.0
     scale: tuple[float, float] = (0.8, 1.25)
-    displacement_voxels: float = 5.0
+    displacement_voxels: float = 3.0
     """Standard deviation of a displacement field of 5 x 5 x 5 control points."""
     paint_probability: float = 0.5
     structure_probability: float = 0.6
@@ -187,7 +187,7 @@ def _paint_one(hu: Tensor, target: Tensor, lesion: int, organ: int, rng: np.rand
     """Write one lesion into `hu` and `target` (both owned by the caller)."""
     inside = torch.nonzero(target[organ])
     centre = inside[int(rng.integers(len(inside)))]
-    radius = float(np.exp(rng.uniform(np.log(2.0), np.log(14.0))))
+    radius = float(np.exp(rng.uniform(np.log(1.3), np.log(10.0))))
     margin = int(np.ceil(radius * 1.6)) + 1
     low = [max(0, int(c) - margin) for c in centre]
     high = [min(n, int(c) + margin + 1) for c, n in zip(centre, hu.shape, strict=True)]

@@ -1,7 +1,8 @@
 """Prepared training cases: CTs and labels on the network's working grid, cached as arrays.
 
 A case list is a JSON file: [{"ct": path, "labels": path, "order": "abdomenatlas1.1", "annotated": [names]}, ...] with
-paths relative to the file. What a case does not annotate is unknown there, not background.
+paths relative to the file. What a case does not annotate is unknown there, not background. "share" (default 1.0) is
+how often a case is drawn relative to the others.
 """
 
 from __future__ import annotations
@@ -65,6 +66,11 @@ def read_case(path: Path) -> TrainingCase:
     """Read what `save_case` wrote."""
     with np.load(path, allow_pickle=False) as stored:
         return TrainingCase(stored["hu"], stored["bits"], stored["annotated"])
+
+
+def read_shares(case_list: Path) -> tuple[float, ...]:
+    """Relative frequency of each case of a list."""
+    return tuple(float(row.get("share", 1.0)) for row in json.loads(case_list.read_text()))
 
 
 def prepare_list(

@@ -1,0 +1,138 @@
+"""Scene: everything is found once, parts come by rule, and absence needs the place in view."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.assistant.small_scenes import BOXES, GRID, box_ct, box_masks, boxed, phantom
+from tests.fakes import LabelMapSegmenter
+from vision.geometry import CTVolume, Mask
+from vision.scene import DERIVED_FROM, IN_VIEW_WITH, Scene, ability, lesion_names
+from vision.segmenter import Encoding, Progress, no_progress
+from vision.structures import by_name
+
+
+class CountingSegmenter(LabelMapSegmenter):
+    """Notes what it was asked for."""
+
+    def __init__(self, masks: dict[str, Mask]) -> None:
+        super().__init__(masks)
+        self.encoded = 0
+        self.asked: list[str] = []
+
+    def encode(self, ct: CTVolume, progress: Progress = no_progress) -> Encoding:
+        self.encoded += 1
+        return super().encode(ct, progress)
+
+    def segment(self, encoding: Encoding, structure: str) -> Mask:
+        self.asked.append(structure)
+        return super().segment(encoding, structure)
+
+
+def scene_of(*left_out: str, searches: frozenset[str] = frozenset()) -> Scene:
+    masks = {name: mask for name, mask in box_masks().items() if name not in left_out}
+    return Scene(box_ct(masks), LabelMapSegmenter(masks, searches=searches))
+
+
+def test_a_ct_is_encoded_once_and_each_structure_segmented_once() -> None:
+    segmenter = CountingSegmenter(box_masks())
+    scene = Scene(box_ct(box_masks()), segmenter)
+    for _ in range(2):
+        scene.encode()
+        scene.see("liver")
+        scene.in_view("spleen")
+    assert segmenter.encoded == 1
+    assert segmenter.asked == ["liver"]
+
+
+def test_a_segmented_structure_says_who_segmented_it_and_where_it_is_cut() -> None:
+    sight = scene_of().see("aorta")
+    assert sight.method == "segmented by label map"
+    assert sight.cut_at == ("superior", "inferior")
+    assert scene_of().see("spleen").cut_at == ()
+
+
+def test_pancreas_parts_are_cut_from_the_pancreas_where_they_are_not_segmented() -> None:
+    made = phantom()
+    masks = {name: mask for name, mask in made.masks.items() if not name.startswith("pancreas_")}
+    scene = Scene(made.ct, LabelMapSegmenter(masks))
+    parts = [scene.see(f"pancreas_{part}").mask for part in ("head", "body", "tail")]
+    assert scene.ability("pancreas_tail") == "derives"
+    assert sum(part.count for part in parts) == made.masks["pancreas"].count
+    assert all(part.count > 0 for part in parts)
+    assert scene.see("pancreas_tail").method != scene.see("pancreas").method
+    truth = made.masks["pancreas_tail"].voxels
+    assert (parts[2].voxels & truth).sum() / truth.sum() > 0.5
+
+
+def test_liver_segments_fill_the_liver() -> None:
+    scene = scene_of()
+    total = sum(scene.see(f"liver_segment_{number}").mask.count for number in range(1, 9))
+    assert total == scene.see("liver").mask.count
+
+
+def test_parts_of_an_organ_that_is_not_found_are_empty() -> None:
+    scene = scene_of("liver", searches=frozenset({"liver"}))
+    assert not scene.see("liver_segment_4").mask
+
+
+@pytest.mark.parametrize(
+    ("structure", "expected"), [("liver", "segments"), ("liver_segment_8", "derives"), ("pancreas_tail", "cannot")]
+)
+def test_abilities_come_from_what_the_segmenter_knows(structure: str, expected: str) -> None:
+    assert scene_of().ability(structure) == expected
+    assert ability(frozenset(BOXES), structure) == expected
+
+
+def test_what_cannot_be_had_is_a_key_error() -> None:
+    with pytest.raises(KeyError, match="pancreas"):
+        scene_of().see("pancreas")
+
+
+def test_a_place_is_in_view_when_a_neighbour_is_seen_and_complete() -> None:
+    assert scene_of("spleen", searches=frozenset({"spleen"})).in_view("spleen")
+    assert not scene_of("liver", "kidney_left", "spleen").in_view("spleen")
+    assert not scene_of().in_view("prostate")
+
+
+def test_a_cut_neighbour_does_not_put_a_place_in_view() -> None:
+    masks = {"liver": boxed("liver", ((34, 12, 10), (54, 38, 40)))}
+    scene = Scene(box_ct(masks), LabelMapSegmenter(masks, searches=frozenset({"spleen"})))
+    assert not scene.in_view("spleen")
+
+
+def test_a_piece_is_shared_out_among_structures_largest_first() -> None:
+    masks = {"kidney_left": boxed("kidney_left", ((0, 2, 2), (5, 6, 6)))}
+    masks["kidney_right"] = boxed("kidney_right", ((5, 2, 2), (10, 6, 6)))
+    scene = Scene(box_ct(masks), LabelMapSegmenter(masks))
+    piece = boxed("kidney_lesion", ((2, 3, 3), (6, 5, 5)))
+    shares = scene.part_of(piece, ("kidney_right", "kidney_left", "liver"))
+    assert shares == {"kidney_left": 0.75, "kidney_right": 0.25}
+    assert list(shares) == ["kidney_left", "kidney_right"]
+    assert scene.part_of(boxed("kidney_lesion"), ("kidney_left",)) == {}
+
+
+def test_confidence_is_the_segmenters() -> None:
+    assert scene_of().confidence(box_masks()["liver"]) == 0.9
+
+
+def test_lesions_of_a_segmenter_are_listed_sorted() -> None:
+    segmenter = LabelMapSegmenter(box_masks(), searches=frozenset({"pancreas_lesion", "kidney_lesion"}))
+    assert lesion_names(segmenter) == ("kidney_lesion", "liver_lesion", "pancreas_lesion")
+
+
+def test_every_name_in_the_tables_is_a_structure() -> None:
+    for name in (
+        *DERIVED_FROM,
+        *DERIVED_FROM.values(),
+        *IN_VIEW_WITH,
+        *(n for ns in IN_VIEW_WITH.values() for n in ns),
+    ):
+        assert by_name(name).name == name
+
+
+def test_a_mask_of_another_grid_is_refused() -> None:
+    masks = {"liver": Mask(np.zeros((2, 2, 2), dtype=bool), GRID.from_spacing((2, 2, 2), (1, 1, 1)), "liver")}
+    with pytest.raises(ValueError, match="mask of liver lies on"):
+        Scene(box_ct({}), LabelMapSegmenter(masks)).see("liver")

@@ -1,0 +1,36 @@
+"""From a finished run to weights that ship: EMA tensors as safetensors, and the description beside them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+
+from vision.errors import WeightsError
+from vision.models.compact_segmenter import save_compact
+
+
+def export_run(run: Path, out: Path, *, name: str) -> Path:
+    """Write `<name>.safetensors` and `<name>.json` from a training folder; the card is a person's to write.
+
+    Raises WeightsError when the folder holds no checkpoint.
+    """
+    checkpoint = run / "checkpoint.pt"
+    if not checkpoint.is_file():
+        raise WeightsError("E_NO_CHECKPOINT", f"{run.name} holds no checkpoint.pt.", "Train first: bodymaps train vision.")
+    stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    recipe = json.loads((run / "config.json").read_text())
+    out.mkdir(parents=True, exist_ok=True)
+    weights = out / f"{name}.safetensors"
+    save_compact(stored["average"], weights)
+    description = {
+        "network": recipe["network"],
+        "recipe": {key: value for key, value in recipe.items() if key != "network"},
+        "trained_steps": stored["step"],
+        "trained_seconds": round(stored["seconds"]),
+        "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+    }
+    (out / f"{name}.json").write_text(json.dumps(description, indent=1) + "\n")
+    return weights
