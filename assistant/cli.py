@@ -149,6 +149,34 @@ def vision(
     tell(f"Saved {train_vision(cases, out, minutes=minutes, steps=steps)}")
 
 
+@train_app.command()
+def phantoms(
+    out: OutFolder,
+    count: Annotated[int, typer.Option(help="How many to make.")] = 24,
+    first_seed: Annotated[int, typer.Option(help="Seed of the first.")] = 1000,
+) -> None:
+    """Make analytic abdomens with masks; their rows of a case list go to stdout as JSON."""
+    from assistant.training import SHIPPED_CHANNELS
+    from vision.training.phantoms import phantom_rows
+
+    print_json(
+        phantom_rows(out, count=count, first_seed=first_seed, spacing_mm=(2.0, 2.0, 2.0), structures=SHIPPED_CHANNELS)
+    )
+
+
+@train_app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder that 'train vision' wrote.")],
+    out: OutFolder,
+    name: Annotated[str, typer.Option(help="Name of the model.")] = "compact",
+    leave_out: Annotated[str, typer.Option(help="Structures to drop, separated by commas.")] = "",
+) -> None:
+    """Turn a training run into safetensors and their description."""
+    from vision.training.export import export_run
+
+    tell(f"Saved {export_run(run, out, name=name, leave_out=frozenset(filter(None, leave_out.split(','))))}")
+
+
 def _credentials(auth: str | None) -> tuple[str, str] | None:
     if auth is None:
         return None

@@ -13,6 +13,7 @@ from assistant.grounding.numbers import format_measurement
 from assistant.records import Finding, Measurement, Status
 from assistant.report import report_html, report_markdown
 from assistant.terminal import progress_bar
+from vision.given import GivenMasks
 from vision.io import write_bytes, write_ct, write_text
 from vision.measure import volume_ml
 from vision.phantom import LesionTruth, Phantom, make_phantom
@@ -39,13 +40,14 @@ def run_demo(
     Writes `<out>/answer_<n>/` for each question, overlay.png, report.md and report.html, and the phantom as ct.nii.gz.
     Raises InputRefused for a CT that cannot be opened and WeightsError without a model.
     """
-    from assistant.api import open_ct
+    from assistant.api import default_segmenter, open_ct
 
     phantom = None
     if ct is None:
         say("Making a CT of known truth: a standard adult with a tumour in the tail of the pancreas.")
         phantom = make_phantom(seed=0)
         ct = write_ct(phantom.ct, out / PHANTOM_CT)
+        segmenter = _with_what_it_cannot_see(phantom, segmenter or default_segmenter(), say)
     with progress_bar() as progress:
         conversation = open_ct(ct, segmenter=segmenter, progress=progress)
     for notice in conversation.ct.warnings:
@@ -63,6 +65,19 @@ def run_demo(
         _keep(answer, out, number)
     say(f"\nAnswers, masks, overlay.png and report.html are in {out}")
     say("Research only; not for clinical use. To talk to a CT in the browser: make chat")
+
+
+def _with_what_it_cannot_see(phantom: Phantom, segmenter: Segmenter, say: Callable[[str], None]) -> Segmenter:
+    """The segmenter, with the phantom's own tumour mask given to it when it does not search for that kind itself."""
+    unseen = {
+        lesion.structure: phantom.masks[lesion.structure]
+        for lesion in phantom.truth.lesions
+        if lesion.structure not in segmenter.structures
+    }
+    if not unseen:
+        return segmenter
+    say("The shipped model does not search for lesions yet: the tumour's mask is given, its place and size are measured.")
+    return GivenMasks(segmenter, unseen)
 
 
 def compare_with_truth(phantom: Phantom, findings: tuple[Finding, ...]) -> Iterator[str]:

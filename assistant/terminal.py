@@ -24,7 +24,7 @@ def tell(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def print_json(values: dict[str, Any]) -> None:
+def print_json(values: Any) -> None:
     """Give a program its answer."""
     typer.echo(json.dumps(values, indent=1, ensure_ascii=False))
 

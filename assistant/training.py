@@ -9,6 +9,22 @@ from vision.errors import InputRefused, UsageError
 from vision.structures import by_name, names
 
 
+SHIPPED_CHANNELS = (
+    "aorta",
+    "gall_bladder",
+    "kidney_left",
+    "kidney_right",
+    "liver",
+    "pancreas",
+    "spleen",
+    "stomach",
+    "liver_lesion",
+    "pancreas_lesion",
+    "kidney_lesion",
+)
+"""What the first shipped network was trained on; the model card says which of these it learned."""
+
+
 def train_vision(cases: Path, out: Path, *, minutes: float, steps: int) -> Path:
     """Prepare the cases and train, or resume what `out` holds; returns the checkpoint.
 

@@ -12,21 +12,31 @@ from vision.errors import WeightsError
 from vision.models.compact_segmenter import save_compact
 
 
-def export_run(run: Path, out: Path, *, name: str) -> Path:
+def export_run(run: Path, out: Path, *, name: str, leave_out: frozenset[str] = frozenset()) -> Path:
     """Write `<name>.safetensors` and `<name>.json` from a training folder; the card is a person's to write.
 
-    Raises WeightsError when the folder holds no checkpoint.
+    `leave_out` drops channels that did not learn, so that nobody takes their silence for an absence. Raises
+    WeightsError when the folder holds no checkpoint.
     """
     checkpoint = run / "checkpoint.pt"
     if not checkpoint.is_file():
-        raise WeightsError("E_NO_CHECKPOINT", f"{run.name} holds no checkpoint.pt.", "Train first: bodymaps train vision.")
+        raise WeightsError(
+            "E_NO_CHECKPOINT", f"{run.name} holds no checkpoint.pt.", "Train first: bodymaps train vision."
+        )
     stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
     recipe = json.loads((run / "config.json").read_text())
     out.mkdir(parents=True, exist_ok=True)
     weights = out / f"{name}.safetensors"
-    save_compact(stored["average"], weights)
+    channels = recipe["network"]["channels"]
+    kept = [index for index, channel in enumerate(channels) if channel not in leave_out]
+    rows = [8 * index + phase for index in kept for phase in range(8)]
+    tensors = {
+        key: tensor[rows] if key.startswith("head.") else tensor for key, tensor in stored["average"].items()
+    }
+    save_compact(tensors, weights)
     description = {
-        "network": recipe["network"],
+        "network": {**recipe["network"], "channels": [channels[index] for index in kept]},
+        "left_out": sorted(leave_out),
         "recipe": {key: value for key, value in recipe.items() if key != "network"},
         "trained_steps": stored["step"],
         "trained_seconds": round(stored["seconds"]),

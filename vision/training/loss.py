@@ -7,16 +7,19 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def partial_label_loss(logits: Tensor, target: Tensor, annotated: Tensor) -> Tensor:
+def partial_label_loss(
+    logits: Tensor, target: Tensor, annotated: Tensor, *, positive_weight: Tensor | None = None
+) -> Tensor:
     """BCE plus soft Dice over the annotated structures, a scalar.
 
     `logits` (B, C, V) over any set of voxels V, `target` (B, C, V) bool, `annotated` (B, C) bool. Dice is taken per
     structure over the batch's cases that annotate it, and counts only where the structure occurs: empty patches teach
-    by BCE alone.
+    by BCE alone. `positive_weight` (C,) multiplies the BCE of voxels inside a structure, 1 by default.
     """
     known = annotated.to(logits.dtype)
     truth = target.to(logits.dtype)
-    per_plane = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none").mean(
+    weight = None if positive_weight is None else positive_weight[:, None]
+    per_plane = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none", pos_weight=weight).mean(
         dim=2, dtype=torch.float32
     )
     cross_entropy = (per_plane * known).sum() / known.sum().clamp(min=1)

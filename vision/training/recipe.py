@@ -38,6 +38,9 @@ class RecipeConfig:
     """How many of the 8 sub-voxels of each stem voxel the loss looks at per step, drawn anew each time: on average the
     same gradient as all 8, at half of the loss's cost."""
     seed: int = 0
+    rare: tuple[str, ...] = ()
+    """Structures so small that a network first learns to leave them out; `rare_weight` multiplies their BCE inside."""
+    rare_weight: float = 30.0
     weights_by_case: tuple[float, ...] = ()
     """Relative frequency of each case in the batches; empty means equal."""
 
@@ -89,6 +92,8 @@ def train(cases: Sequence[TrainingCase], config: RecipeConfig, folder: Path, *, 
     )
     started = time.monotonic() - spent
     losses: list[float] = []
+    weight = torch.tensor([config.rare_weight if name in config.rare else 1.0 for name in config.network.channels])
+    weight = weight.to(device)
     for hu, target, annotated in tqdm(loader, initial=step, total=config.steps, unit="step", disable=None):
         seconds = time.monotonic() - started
         done = max(step / config.steps, seconds / (60 * config.minutes))
@@ -102,7 +107,7 @@ def train(cases: Sequence[TrainingCase], config: RecipeConfig, folder: Path, *, 
             blocks = network.blocks(hu.to(device, memory_format=torch.channels_last_3d))
         logits = blocks.unflatten(1, (-1, 8))[:, :, phases].flatten(2)
         truth = space_to_depth(target.to(device)).unflatten(1, (-1, 8))[:, :, phases].flatten(2)
-        loss = partial_label_loss(logits.float(), truth, annotated.to(device))
+        loss = partial_label_loss(logits.float(), truth, annotated.to(device), positive_weight=weight)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
