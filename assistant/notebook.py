@@ -7,7 +7,7 @@ from collections.abc import Callable
 from assistant.records import BoxRecord, Finding, Measurement, Site, Status
 from vision.geometry import Box, Mask
 from vision.measure import axes, components, cut_at, distance_mm, extent_mm, intensity, slice_range, volume_ml
-from vision.scene import Scene
+from vision.scene import DERIVED_FROM, Scene
 from vision.structures import Structure, by_name
 
 DIAMETER_METHOD = "RECIST 1.1, longest diameter in the axial plane and the longest extent perpendicular to it"
@@ -133,6 +133,10 @@ class Notebook:
         """An empty search: not seen only where the structure, or all that a lesion can lie in, is in view."""
         if row.lesion_of:
             why = self._why_not_searched(row)
+        elif self.scene.ability(row.name) == "derives":
+            organ = DERIVED_FROM[row.name]
+            found = "its landmarks were not found" if self.scene.see(organ).mask else "it was not found"
+            why = f"the {by_name(organ).spoken} cannot be divided, as {found}"
         else:
             why = "" if self.scene.in_view(row.name) else "it was not found and may lie outside the scan"
         status = Status.NOT_ASSESSABLE if why else Status.NOT_SEEN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from assistant.notebook import Notebook
@@ -49,11 +50,35 @@ def test_a_lesion_is_measured_placed_and_given_its_segments() -> None:
     for quantity in ("volume", "long_axis", "short_axis", "who", "hu_mean", "hu_sd", "hu_p5", "hu_p50", "hu_p95"):
         assert lesion.measurement(quantity), quantity
     assert lesion.site.organ == "liver"
-    assert lesion.site.segments
     axis = lesion.measurement("long_axis")
     assert axis is not None
     assert axis.endpoints_mm is not None
     assert axis.slice_index is not None
+
+
+def test_a_liver_lesion_lies_in_a_liver_segment_where_the_landmarks_are_seen() -> None:
+    masks = dict(phantom().masks)
+    index = np.argwhere(masks["liver"].voxels).mean(axis=0).astype(int)
+    i, j, k = (int(n) for n in index)
+    masks["liver_lesion"] = boxed(
+        "liver_lesion", ((i - 2, j - 2, k - 2), (i + 2, j + 2, k + 2)), grid=phantom().ct.grid
+    )
+    lesion = Notebook(Scene(phantom().ct, LabelMapSegmenter(masks))).lesions("liver_lesion")[0]
+    assert lesion.site.segments
+    assert set(lesion.site.segments) <= set(range(1, 9))
+
+
+@pytest.mark.parametrize(
+    ("liver", "why"),
+    [
+        (True, "the liver cannot be divided, as its landmarks were not found"),
+        (False, "the liver cannot be divided, as it was not found"),
+    ],
+)
+def test_a_part_that_no_rule_can_cut_says_why(liver: bool, why: str) -> None:
+    masks = {"liver": box_masks()["liver"] if liver else boxed("liver")}
+    finding = Notebook(Scene(box_ct(masks), LabelMapSegmenter(masks))).structure("liver_segment_4")
+    assert (finding.status, finding.why) == (Status.NOT_ASSESSABLE, why)
 
 
 def test_the_side_of_a_kidney_lesion_is_that_of_its_kidney() -> None:

@@ -67,7 +67,7 @@ def test_pancreas_parts_are_cut_from_the_pancreas_where_they_are_not_segmented()
 
 
 def test_liver_segments_fill_the_liver() -> None:
-    scene = scene_of()
+    scene = Scene(phantom().ct, LabelMapSegmenter(phantom().masks))
     total = sum(scene.see(f"liver_segment_{number}").mask.count for number in range(1, 9))
     assert total == scene.see("liver").mask.count
 
