@@ -8,7 +8,6 @@ from pathlib import Path
 from vision.errors import InputRefused, UsageError
 from vision.structures import by_name, names
 
-
 SHIPPED_CHANNELS = (
     "aorta",
     "gall_bladder",

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from tests.fakes import BoxSegmenter
 
+from tests.fakes import BoxSegmenter
 from vision.geometry import CTVolume, Grid, Mask
 from vision.given import GivenMasks
 

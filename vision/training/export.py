@@ -30,9 +30,7 @@ def export_run(run: Path, out: Path, *, name: str, leave_out: frozenset[str] = f
     channels = recipe["network"]["channels"]
     kept = [index for index, channel in enumerate(channels) if channel not in leave_out]
     rows = [8 * index + phase for index in kept for phase in range(8)]
-    tensors = {
-        key: tensor[rows] if key.startswith("head.") else tensor for key, tensor in stored["average"].items()
-    }
+    tensors = {key: tensor[rows] if key.startswith("head.") else tensor for key, tensor in stored["average"].items()}
     save_compact(tensors, weights)
     description = {
         "network": {**recipe["network"], "channels": [channels[index] for index in kept]},
