@@ -164,7 +164,7 @@ def test_slabs_keep_every_slice_once_with_their_halo(depth: int, limit: int, mul
         assert last == depth or last - keep_last >= compact_segmenter.HALO_VOXELS
 
 
-def test_slab_by_slab_equals_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slab_by_slab_equals_one_pass_where_the_scan_looks_alike_throughout(monkeypatch: pytest.MonkeyPatch) -> None:
     grid = Grid.from_spacing((16, 16, 230), (2.0, 2.0, 2.0))
     hu = np.random.default_rng(0).integers(-200, 300, grid.shape).astype(np.int16)
     segmenter = CompactSegmenter(tiny_network(), name="tiny", runtime=CPU)
