@@ -21,6 +21,7 @@ SEEN_ORGAN = (
     "segmented_volume",
     "slices",
     "side",
+    "present",
     "report_organ",
     "report_organ_volume",
 )
@@ -29,12 +30,14 @@ SEEN_LESION = (
     *(name for name in replies.MEASURE if name.startswith("lesion")),
     *(name for name in replies.LOCATE if name.startswith("lesion")),
     *(name for name in replies.DETECT if name.startswith("detected")),
-    *("count_one", "count_many", "report_lesion", "report_lesion_segments", "report_lesion_part"),
+    *("count_one", "count_many"),
+    *("report_lesion", "report_lesion_segments", "report_lesion_part", "report_lesion_anywhere"),
 )
 ABSENT_LESION = ("none_detected", "count_none", "not_seen_lesion", "report_no_lesion", "not_seen")
 ABSENT_ORGAN = ("not_seen", "report_organ_not_seen")
 UNASSESSABLE = ("not_searched", "not_assessable", "not_searched_why", "report_organ_not_assessable", "why")
-CUT = ("cut_off", "segmented_cut", "report_organ_cut")
+CUT = ("cut", "cut_off", "segmented_cut", "report_organ_cut")
+CUT_LESION = ("detected_cut", "lesion_cut_off")
 PAIRED = ("larger", "smaller", "both_volumes", "difference", "ratio", "distance", "contact")
 
 
@@ -110,14 +113,14 @@ def _fitting(finding: Finding, findings: tuple[Finding, ...]) -> tuple[str, ...]
     if finding.status is Status.NOT_SEEN:
         return ABSENT_LESION if lesion else ABSENT_ORGAN
     if not finding.complete:
-        return CUT
+        return CUT_LESION if lesion else CUT
     if not lesion:
         return (*SEEN_ORGAN, "in_normal_range", "report_range")
     alone = sum(other.structure == finding.structure for other in findings) == 1
     return tuple(
         name
         for name in SEEN_LESION
-        if not (name.endswith("_one") and not alone) and not (name.endswith("_many") and alone)
+        if not (name.endswith("_one") and not alone) and not (name.endswith(("_many", "_several")) and alone)
     )
 
 
@@ -181,6 +184,11 @@ def _lesion(finding_id: str, name: str, random_source: random.Random, *, count: 
         first_slice=first,
         last_slice=first + random_source.randrange(0, 20),
     )
+    if random_source.random() < 0.15:
+        cut_at = (random_source.choice(("superior", "inferior")),)
+        return Finding(
+            id=finding_id, structure=name, status=Status.SEEN, site=site, complete=False, cut_at=cut_at, confidence=0.5
+        )
     counted = Measurement(id=f"{finding_id}.count", quantity="count", value=count, unit="1", method="components")
     return Finding(
         id=finding_id,
@@ -205,6 +213,7 @@ def _measurements(finding_id: str, random_source: random.Random, *, scale: float
         ("hu_p5", random_source.uniform(-200, -100), "HU"),
         ("hu_p50", random_source.uniform(-120, 250), "HU"),
         ("hu_p95", random_source.uniform(200, 300), "HU"),
+        ("extent", random_source.uniform(5, 400), "mm"),
         ("normal_low", low, "mL"),
         ("normal_high", low * 2, "mL"),
     )

@@ -71,9 +71,6 @@ def test_millimetres_lead_back_to_the_voxel_at_any_tilt(
 ) -> None:
     turned, _, _ = oblique(degrees).reoriented(code)
     np.testing.assert_allclose(turned.to_ijk(turned.to_mm(np.asarray(ijk))), ijk, atol=1e-7)
-    assert turned.spacing_mm[turned.axis_of(2)] == pytest.approx(
-        oblique(degrees).spacing_mm[oblique(degrees).axis_of(2)]
-    )
 
 
 @settings(max_examples=60, deadline=None)
