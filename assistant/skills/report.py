@@ -9,7 +9,7 @@ from assistant.skills.compare import with_normal_range
 from assistant.skills.describe import describe
 from assistant.skills.detect import describe_lesion
 from vision.scene import lesion_names
-from vision.structures import STRUCTURES
+from vision.structures import GROUPS, STRUCTURES
 
 LIMITS = ("report_limits", "report_intended_use")
 
@@ -17,7 +17,7 @@ LIMITS = ("report_limits", "report_intended_use")
 def report(bench: Bench) -> Reply:
     """Technique, findings by organ in the table's order, lesions, impression, limits; every sentence verified."""
     segmenter = bench.notebook.scene.segmenter
-    lesions = lesion_names(segmenter)
+    lesions = tuple(dict.fromkeys((*GROUPS["tumors"], *lesion_names(segmenter))))
     organs = [row.name for row in STRUCTURES if row.name in segmenter.structures and row.name not in lesions]
     technique = describe(bench)
     organ_lines, organ_findings = _organs(bench, organs)
