@@ -21,11 +21,20 @@ def compare(bench: Bench) -> Reply:
         pair = by_name(names[0]).pair
         names = (names[0], *(name for name in GROUPS.get(pair or "", ()) if name != names[0]))
     found = [bench.notebook.structure(name) for name in names]
+    if "hu" in bench.quantities:
+        return _by_attenuation(bench, found)
     unfit = [finding for finding in found if finding.measurement("volume") is None]
     if len(found) < 2 or unfit:
         sentences = [_why_unfit(finding) for finding in unfit]
         return Reply(tuple(sentences) or (say("refuse_not_supported_skill", {}),), tuple(found))
     return _each_other(bench, found)
+
+
+def _by_attenuation(bench: Bench, found: list[Finding]) -> Reply:
+    """The mean HU of each, side by side; the numbers say which is denser."""
+    measured = [bench.notebook.measured(f, "hu") if f.status is Status.SEEN else f for f in found]
+    sentences = [say("hu", {"F": f}) if f.measurement("hu_mean") else say_status(f) for f in measured]
+    return Reply(tuple(sentences), tuple(measured))
 
 
 def _each_other(bench: Bench, found: list[Finding]) -> Reply:
