@@ -155,8 +155,8 @@ def test_a_report_has_its_sections_and_a_line_for_every_structure() -> None:
     sections = dict(answer.report.sections)
     assert list(sections) == ["Technique", "Findings", "Suspected lesions", "Impression", "Limitations"]
     assert len(sections["Findings"]) == 7
-    assert len(sections["Suspected lesions"]) == 4
-    assert len(sections["Impression"]) == 2
+    assert len(sections["Suspected lesions"]) == 6
+    assert len(sections["Impression"]) == 4
     assert any("Pancreas: not seen" in line for line in sections["Findings"])
     assert any("Aorta: cut by" in line for line in sections["Findings"])
     assert any("not for clinical use" in line for line in sections["Limitations"])
