@@ -1,7 +1,6 @@
+from assistant.api import open_ct
 from tests.assistant.small_scenes import box_ct, box_masks
 from tests.fakes import LabelMapSegmenter
-
-from assistant.api import open_ct
 
 
 def test_denser_is_answered_with_attenuation_not_volume() -> None:
