@@ -46,7 +46,8 @@ def prepare_case(
 ) -> TrainingCase:
     """Bring one CT and its masks to the working grid; an annotated structure without a mask is known to be absent."""
     grid = working_grid(ct.grid, spacing_mm)
-    hu = resample(np.clip(ct.hu, *window_hu), ct.grid, grid)
+    low, high = (ct.hu.dtype.type(edge) for edge in window_hu)
+    hu = resample(np.clip(ct.hu, low, high), ct.grid, grid)
     bits = np.zeros(grid.shape, dtype=np.int32)
     for index, name in enumerate(channels):
         if name in masks:
