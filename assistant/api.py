@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from assistant.answer import Answer
 from assistant.conversation import Conversation
 from assistant.plan import Memory, Planner, SkillCall
 from vision.geometry import CTVolume
+from vision.io import ASK, Choices
 from vision.segmenter import Progress, Segmenter, no_progress
 
 DEFAULT_MODEL = "compact"
@@ -19,27 +21,35 @@ def open_ct(
     path: str | Path | CTVolume,
     *,
     series: str | None = None,
+    choices: Choices = ASK,
     segmenter: Segmenter | None = None,
     planner: Planner | None = None,
     progress: Progress = no_progress,
 ) -> Conversation:
     """Open a CT for conversation: NIfTI, DICOM folder or zip, or a CTVolume that is open already.
 
-    `series` chooses one of several in a DICOM folder. Raises vision.errors.InputRefused for what cannot be opened
-    without guessing, and vision.errors.WeightsError when the model is missing.
+    `series` chooses one of several in a DICOM folder, `choices` settles whatever else the file leaves open. Raises
+    vision.errors.InputRefused for what cannot be opened without guessing, and vision.errors.WeightsError
+    when the model is missing.
     """
     started = time.perf_counter()
     progress("opening the CT", 0.0)
-    ct = path if isinstance(path, CTVolume) else _load(Path(path), series)
+    chosen = choices if series is None else replace(choices, series=series)
+    ct = path if isinstance(path, CTVolume) else _load(Path(path), chosen)
     seconds = time.perf_counter() - started
     return Conversation(ct, segmenter or default_segmenter(), planner or default_planner(), open_seconds=seconds)
 
 
 def ask(
-    ct: str | Path | CTVolume, question: str, *, out: str | Path | None = None, series: str | None = None
+    ct: str | Path | CTVolume,
+    question: str,
+    *,
+    out: str | Path | None = None,
+    series: str | None = None,
+    choices: Choices = ASK,
 ) -> Answer:
     """Ask one question about a CT; with `out`, write the answer's files there. Errors as of `open_ct`."""
-    answer = open_ct(ct, series=series).ask(question)
+    answer = open_ct(ct, series=series, choices=choices).ask(question)
     if out is not None:
         answer.save(Path(out))
     return answer
@@ -67,7 +77,7 @@ def default_planner() -> Planner:
     return RulePlanner()
 
 
-def _load(path: Path, series: str | None) -> CTVolume:
+def _load(path: Path, choices: Choices) -> CTVolume:
     from vision.io import load_ct
 
-    return load_ct(path, series=series)
+    return load_ct(path, choices=choices)

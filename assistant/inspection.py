@@ -11,7 +11,7 @@ from assistant.information import describe_installation
 from assistant.records import INTENDED_USE
 from prompts import load_words
 from vision.errors import InputRefused
-from vision.io import SeriesInfo, describe_ct, inventory, load_ct, series_table
+from vision.io import Choices, SeriesInfo, describe_ct, inventory, load_ct, series_table
 
 
 def inspect_ct(path: Path, *, series: str | None = None) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def inspect_ct(path: Path, *, series: str | None = None) -> dict[str, Any]:
     """
     listed = inventory(path)
     try:
-        ct = load_ct(path, series=series)
+        ct = load_ct(path, choices=Choices(series=series))
     except InputRefused as error:
         if error.code != "E_SERIES_AMBIGUOUS" or series is not None:
             raise

@@ -103,7 +103,7 @@ def _findings(grid: Grid) -> tuple[Finding, ...]:
 
 def open_fake(path: Path, series: str | None, progress: Progress) -> FakeConversation:
     """An opener that reads the file through the real gate."""
-    from vision.io import load_ct
+    from vision.io import Choices, load_ct
 
     progress("Reading the CT", 0.1)
-    return FakeConversation(load_ct(path, series=series))
+    return FakeConversation(load_ct(path, choices=Choices(series=series)))

@@ -10,7 +10,7 @@ from assistant import inspection
 from assistant.inspection import inspect_ct, inspection_text, skills_here
 from assistant.plan import SKILL_NAMES
 from vision.errors import InputRefused
-from vision.io import write_ct
+from vision.io import Choices, write_ct
 from vision.phantom import make_phantom
 
 
@@ -29,7 +29,7 @@ def test_ct_is_described_with_its_skills(ct_file: Path) -> None:
 
 
 def test_several_series_are_listed_to_choose_from(ct_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def ambiguous(path: Path, *, series: str | None) -> None:
+    def ambiguous(path: Path, *, choices: Choices) -> None:
         raise InputRefused("E_SERIES_AMBIGUOUS", "Two series.", "Choose.")
 
     rows = [*inspection.inventory(ct_file), *inspection.inventory(ct_file)]

@@ -24,7 +24,7 @@ from tests.vision.small_files import (
     write_series,
 )
 from vision.geometry import CTVolume, Grid, reorient_array
-from vision.io import load_ct
+from vision.io import Choices, load_ct
 
 AXCODES = [
     "".join(ends)
@@ -111,8 +111,8 @@ def test_fractions_stay_float32(tmp_path: Path) -> None:
 def test_a_volume_of_several_is_chosen_by_number(tmp_path: Path) -> None:
     path = tmp_path / "ct.nii"
     path.write_bytes(nifti_bytes(np.stack([body_hu() + np.int16(9), body_hu(), body_hu() - np.int16(9)], -1)))
-    assert same_patient(load_ct(path, volume=1))
-    assert np.array_equal(load_ct(path, volume=2).hu, body_hu() - 9)
+    assert same_patient(load_ct(path, choices=Choices(volume=1)))
+    assert np.array_equal(load_ct(path, choices=Choices(volume=2)).hu, body_hu() - 9)
 
 
 def test_a_dicom_folder_and_its_zip_are_twins_of_the_nifti(tmp_path: Path) -> None:

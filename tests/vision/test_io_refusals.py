@@ -13,7 +13,7 @@ import pytest
 from tests.vision.bad_files import BAD, Maker
 from tests.vision.small_files import body_hu, dicom_bytes, dicom_slices, nifti_bytes, write_series
 from vision.errors import InputRefused, ResourceError, UserError
-from vision.io import Limits, inventory, load_ct
+from vision.io import Choices, Limits, inventory, load_ct
 from vision.io.refusal import refusing
 
 
@@ -86,9 +86,9 @@ def test_a_volume_that_is_not_there_or_is_cut_off_is_refused(tmp_path: Path) -> 
     path = tmp_path / "ct.nii"
     path.write_bytes(nifti_bytes(np.stack([body_hu()] * 2, -1))[:-9])
     with pytest.raises(InputRefused, match="E_4D: There is no volume 2"):
-        load_ct(path, volume=2)
+        load_ct(path, choices=Choices(volume=2))
     with pytest.raises(InputRefused, match=r"E_TRUNCATED.*last volume"):
-        load_ct(path, volume=0)
+        load_ct(path, choices=Choices(volume=0))
 
 
 def test_a_stack_beyond_the_limits_is_refused(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_a_stack_beyond_the_limits_is_refused(tmp_path: Path) -> None:
 
 def test_a_chosen_series_of_two_slices_is_no_volume(tmp_path: Path) -> None:
     with pytest.raises(InputRefused, match="E_TOO_FEW_SLICES: 2 slices"):
-        load_ct(write_series(tmp_path / "a", dicom_slices()[:2]), series="0")
+        load_ct(write_series(tmp_path / "a", dicom_slices()[:2]), choices=Choices(series="0"))
 
 
 def test_the_table_of_series_says_how_to_choose(tmp_path: Path) -> None:
@@ -112,9 +112,10 @@ def test_the_table_of_series_says_how_to_choose(tmp_path: Path) -> None:
     rows = inventory(folder)
     assert [row.slices for row in rows] == [20, 20]
     assert all(row.identifier in refusal.value.what for row in rows)
-    assert load_ct(folder, series="1").grid.matches(load_ct(folder, series=rows[0].identifier).grid)
+    second, first = (load_ct(folder, choices=Choices(series=name)) for name in ("1", rows[0].identifier))
+    assert second.grid.matches(first.grid)
     with pytest.raises(InputRefused, match="no such series"):
-        load_ct(folder, series="7")
+        load_ct(folder, choices=Choices(series="7"))
 
 
 def _mutants(content: bytes, first: int, last: int, count: int, seed: int):  # type: ignore[no-untyped-def]

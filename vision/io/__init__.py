@@ -4,6 +4,7 @@ numpy only on import; nibabel, pydicom and highdicom load on first use.
 """
 
 from vision.io.atomic import write_atomically, write_bytes, write_text
+from vision.io.choices import ASK, Choices
 from vision.io.describe import describe_ct
 from vision.io.dicom_series import SeriesInfo, series_table
 from vision.io.labels import load_labels
@@ -12,7 +13,9 @@ from vision.io.refusal import LIMITS, Limits
 from vision.io.write import write_ct, write_label_map, write_mask
 
 __all__ = [
+    "ASK",
     "LIMITS",
+    "Choices",
     "Limits",
     "SeriesInfo",
     "describe_ct",

@@ -9,6 +9,7 @@ import numpy as np
 
 from vision.errors import InputRefused
 from vision.geometry import CTVolume, Grid, Notice
+from vision.io.choices import ASK, Choices
 from vision.io.dicom_series import FEWEST_SLICES, Series
 from vision.io.dicom_slice import Slice, read_dataset
 from vision.io.header import check_size, make_grid, require_body
@@ -23,7 +24,7 @@ SPACING_TOLERANCE = 0.01
 TILT_TOLERANCE = 1e-3
 
 
-def read_series_ct(series: Series, limits: Limits) -> CTVolume:
+def read_series_ct(series: Series, limits: Limits, *, choices: Choices = ASK) -> CTVolume:
     """Read one series as a CT: index axes are columns, rows, slices (growing along the slice normal).
 
     Raises InputRefused: E_TOO_FEW_SLICES, E_SIZE, E_SLICES_MISSING, E_SPACING, E_TILT, E_EXTENT, E_CODEC, E_TRUNCATED,

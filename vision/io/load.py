@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vision.errors import InputRefused
 from vision.geometry import CTVolume
+from vision.io.choices import ASK, Choices
 from vision.io.dicom_series import SeriesInfo, choose_series, find_series
 from vision.io.dicom_slice import pydicom_silenced
 from vision.io.dicom_volume import read_series_ct
@@ -19,22 +20,25 @@ NIFTI_NAMES = (".nii", ".nii.gz")
 CASE_CT_NAMES = ("ct.nii.gz", "ct.nii")
 
 
-def load_ct(
-    path: str | Path, *, series: str | None = None, volume: int | None = None, limits: Limits = LIMITS
-) -> CTVolume:
+def load_ct(path: str | Path, *, choices: Choices = ASK, limits: Limits = LIMITS) -> CTVolume:
     """Open a CT: a NIfTI file, a DICOM folder (searched below, other files ignored) or a zip of either.
 
-    The kind is told by content, not by name. The file's own axis order is kept; the grid is RAS+ mm; `series` (number
-    or id of the inventory) chooses among DICOM series, `volume` (from 0) among those of a 4D NIfTI.
+    The kind is told by content, not by name. The file's own axis order is kept; the grid is RAS+ mm; `choices` settles
+    what the file leaves open.
     Raises InputRefused, and nothing else, for what cannot be opened without guessing; its codes are stable.
     """
+    return read_ct(path, choices=choices, limits=limits)
+
+
+def read_ct(path: str | Path, *, choices: Choices = ASK, limits: Limits = LIMITS) -> CTVolume:
+    """`load_ct` in this very process, for the child that does the parsing and for tests of it."""
     entry, entries = _contents(Path(path), limits)
     if entry is not None:
         with refusing("E_CORRUPT", "The NIfTI file cannot be read"), entry.stream() as file:
-            return read_nifti_ct(file, volume=volume, limits=limits)
+            return read_nifti_ct(file, choices=choices, limits=limits)
     with pydicom_silenced(), refusing("E_CORRUPT", "The DICOM series cannot be read"):
         found, rows = find_series(entries, limits)
-        return read_series_ct(choose_series(found, rows, series), limits)
+        return read_series_ct(choose_series(found, rows, choices.series), limits, choices=choices)
 
 
 def inventory(path: str | Path, *, limits: Limits = LIMITS) -> list[SeriesInfo]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from vision.errors import InputRefused
 from vision.geometry import CTVolume, Grid, Notice
+from vision.io.choices import Choices
 from vision.io.header import NiftiHeader, read_header, require_body
 from vision.io.hu import to_hu
 from vision.io.judge import judged
@@ -49,9 +50,9 @@ def read_nifti(file: BinaryIO, *, volume: int | None, limits: Limits) -> StoredV
     return StoredVolume(voxels, header.grid, header.slope, header.intercept, _notices(stream, header))
 
 
-def read_nifti_ct(file: BinaryIO, *, volume: int | None, limits: Limits) -> CTVolume:
+def read_nifti_ct(file: BinaryIO, *, choices: Choices, limits: Limits) -> CTVolume:
     """Read an open NIfTI file as a CT in HU. Raises what `read_nifti`, `to_hu` and `check_hu` raise."""
-    stored = read_nifti(file, volume=volume, limits=limits)
+    stored = read_nifti(file, volume=choices.volume, limits=limits)
     require_body(stored.grid)
     hu, notices = to_hu(stored.voxels, stored.slope, stored.intercept)
     return judged(hu, stored.grid, facts={"source": "nifti"}, notices=(*stored.notices, *notices))

@@ -1,0 +1,51 @@
+"""What a person decides where a file leaves room. The gate itself never decides: each default refuses."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from vision.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The answers to the gate's questions; each refusal that one of them settles names its flag.
+
+    Raises UsageError E_CHOICE for a value that is none of the possible ones.
+    """
+
+    series: str | None = None
+    """Number or id of the DICOM series, as `inventory` lists them."""
+    volume: int | None = None
+    """Which volume of a 4D NIfTI, from 0."""
+    prefer: Literal["qform", "sform"] | None = None
+    """Which of two contradicting NIfTI orientations is true."""
+    assume_orientation: str | None = None
+    """Axis codes such as 'LPS' for a NIfTI without orientation."""
+    fix_offset: bool = False
+    """Subtract the 1024 that was added to Hounsfield units."""
+    allow_gaps: bool = False
+    """Fill missing DICOM slices from their neighbours."""
+    resample: bool = False
+    """Put a tilted, sheared or unevenly spaced CT onto an upright, even grid."""
+
+    def __post_init__(self) -> None:
+        if self.prefer not in (None, "qform", "sform"):
+            raise UsageError("E_CHOICE", f"{self.prefer!r} is no orientation.", "Use --prefer qform or --prefer sform.")
+        axes = self.assume_orientation
+        if axes is not None and not (
+            re.fullmatch("[RLAPIS]{3}", axes) and len({"RLAPIS".index(end) // 2 for end in axes}) == 3
+        ):
+            raise UsageError(
+                "E_CHOICE",
+                "That is no order of axes.",
+                "Name one of R/L, A/P and I/S each, as in --assume-orientation LPS.",
+            )
+        if self.volume is not None and self.volume < 0:
+            raise UsageError("E_CHOICE", f"There is no volume {self.volume}.", "Volumes count from 0.")
+
+
+ASK = Choices()
+"""Nothing decided: whatever leaves room is refused."""
