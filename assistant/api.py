@@ -35,7 +35,7 @@ def open_ct(
     started = time.perf_counter()
     progress("opening the CT", 0.0)
     chosen = choices if series is None else replace(choices, series=series)
-    ct = path if isinstance(path, CTVolume) else _load(Path(path), chosen)
+    ct = path if isinstance(path, CTVolume) else _load(Path(path), chosen, progress)
     seconds = time.perf_counter() - started
     return Conversation(ct, segmenter or default_segmenter(), planner or default_planner(), open_seconds=seconds)
 
@@ -77,7 +77,7 @@ def default_planner() -> Planner:
     return RulePlanner()
 
 
-def _load(path: Path, choices: Choices) -> CTVolume:
+def _load(path: Path, choices: Choices, progress: Progress) -> CTVolume:
     from vision.io import load_ct
 
-    return load_ct(path, choices=choices)
+    return load_ct(path, choices=choices, progress=progress)

@@ -24,7 +24,8 @@ from tests.vision.small_files import (
     write_series,
 )
 from vision.geometry import CTVolume, Grid, reorient_array
-from vision.io import Choices, load_ct
+from vision.io import Choices
+from vision.io.load import read_ct
 
 AXCODES = [
     "".join(ends)
@@ -42,7 +43,7 @@ def same_patient(ct: CTVolume) -> bool:
 def loaded(folder: Path, content: bytes) -> CTVolume:
     path = folder / "any name at all"
     path.write_bytes(content)
-    return load_ct(path)
+    return read_ct(path)
 
 
 @pytest.mark.parametrize("axcodes", AXCODES)
@@ -111,8 +112,8 @@ def test_fractions_stay_float32(tmp_path: Path) -> None:
 def test_a_volume_of_several_is_chosen_by_number(tmp_path: Path) -> None:
     path = tmp_path / "ct.nii"
     path.write_bytes(nifti_bytes(np.stack([body_hu() + np.int16(9), body_hu(), body_hu() - np.int16(9)], -1)))
-    assert same_patient(load_ct(path, choices=Choices(volume=1)))
-    assert np.array_equal(load_ct(path, choices=Choices(volume=2)).hu, body_hu() - 9)
+    assert same_patient(read_ct(path, choices=Choices(volume=1)))
+    assert np.array_equal(read_ct(path, choices=Choices(volume=2)).hu, body_hu() - 9)
 
 
 def test_a_dicom_folder_and_its_zip_are_twins_of_the_nifti(tmp_path: Path) -> None:
@@ -125,23 +126,23 @@ def test_a_dicom_folder_and_its_zip_are_twins_of_the_nifti(tmp_path: Path) -> No
             zipped.write(file, f"DOE JANE/{file.name}")
         zipped.writestr("__MACOSX/._1", b"junk")
     for path in (tmp_path, folder, archive):
-        assert same_patient(load_ct(path))
+        assert same_patient(read_ct(path))
 
 
 def test_a_zip_or_case_folder_of_one_nifti_opens(tmp_path: Path) -> None:
     archive = tmp_path / "ct.zip"
     with zipfile.ZipFile(archive, "w") as zipped:
         zipped.writestr("case/ct.nii.gz", nifti_gz())
-    assert same_patient(load_ct(archive))
+    assert same_patient(read_ct(archive))
     case = tmp_path / "case"
     case.mkdir()
     (case / "ct.nii.gz").write_bytes(nifti_gz())
     (case / "combined_labels.nii.gz").write_bytes(b"never opened")
-    assert same_patient(load_ct(case))
+    assert same_patient(read_ct(case))
 
 
 def test_feet_first_order_of_files_does_not_matter(tmp_path: Path) -> None:
-    assert same_patient(load_ct(write_series(tmp_path / "a", dicom_slices()[::-1])))
+    assert same_patient(read_ct(write_series(tmp_path / "a", dicom_slices()[::-1])))
 
 
 def test_sagittal_dicom_lies_where_its_tags_say(tmp_path: Path) -> None:
@@ -149,7 +150,7 @@ def test_sagittal_dicom_lies_where_its_tags_say(tmp_path: Path) -> None:
     for k, one in enumerate(slices):
         one.ImageOrientationPatient = [0, 1, 0, 0, 0, -1]
         one.ImagePositionPatient = [-80.0 + 8.0 * k, -120.0, 50.0]
-    ct = load_ct(write_series(tmp_path / "a", slices))
+    ct = read_ct(write_series(tmp_path / "a", slices))
     # Columns run to Posterior, rows to Inferior, and their normal to the Right.
     assert ct.grid.axcodes == "PIR"
     assert np.allclose(ct.grid.to_mm(np.array([0, 0, 0])), [-72.0, 120.0, 50.0])
@@ -160,7 +161,7 @@ def test_compressed_pixels_are_the_same(syntax: str, tmp_path: Path) -> None:
     slices = dicom_slices()
     for one in slices:
         one.compress(syntax)
-    assert same_patient(load_ct(write_series(tmp_path / "a", slices)))
+    assert same_patient(read_ct(write_series(tmp_path / "a", slices)))
 
 
 def test_scaling_that_changes_from_slice_to_slice_is_applied_to_each(tmp_path: Path) -> None:
@@ -169,27 +170,27 @@ def test_scaling_that_changes_from_slice_to_slice_is_applied_to_each(tmp_path: P
         stored = np.frombuffer(one.PixelData, "<u2").astype(int)
         one.RescaleIntercept = -1024 - 3 * k
         one.PixelData = (stored + 3 * k).astype("<u2").tobytes()
-    ct = load_ct(write_series(tmp_path / "a", slices))
+    ct = read_ct(write_series(tmp_path / "a", slices))
     assert ct.hu.dtype == np.int16
     assert same_patient(ct)
 
 
 def test_monochrome1_does_not_invert_hu(tmp_path: Path) -> None:
-    assert same_patient(load_ct(write_series(tmp_path / "a", dicom_slices(PhotometricInterpretation="MONOCHROME1"))))
+    assert same_patient(read_ct(write_series(tmp_path / "a", dicom_slices(PhotometricInterpretation="MONOCHROME1"))))
 
 
 def test_bits_above_those_stored_are_ignored(tmp_path: Path) -> None:
     slices = dicom_slices()
     for one in slices:
         one.PixelData = (np.frombuffer(one.PixelData, "<u2") | 0x8000).tobytes()
-    assert same_patient(load_ct(write_series(tmp_path / "a", slices)))
+    assert same_patient(read_ct(write_series(tmp_path / "a", slices)))
 
 
 def test_signed_pixels_keep_their_sign(tmp_path: Path) -> None:
     slices = dicom_slices(PixelRepresentation=1, RescaleIntercept=0, BitsStored=16, HighBit=15)
     for k, one in enumerate(slices):
         one.PixelData = body_hu()[:, :, k].T.astype("<i2").tobytes()
-    assert same_patient(load_ct(write_series(tmp_path / "a", slices)))
+    assert same_patient(read_ct(write_series(tmp_path / "a", slices)))
 
 
 def test_an_enhanced_multiframe_ct_opens_from_its_one_file(tmp_path: Path) -> None:
@@ -215,7 +216,7 @@ def test_an_enhanced_multiframe_ct_opens_from_its_one_file(tmp_path: Path) -> No
         delattr(one, keyword)
     path = tmp_path / "enhanced"
     path.write_bytes(dicom_bytes(one))
-    assert same_patient(load_ct(path))
+    assert same_patient(read_ct(path))
 
 
 def test_another_series_of_two_images_does_not_disturb(tmp_path: Path) -> None:
@@ -224,4 +225,4 @@ def test_another_series_of_two_images_does_not_disturb(tmp_path: Path) -> None:
         one.SeriesInstanceUID = generate_uid(entropy_srcs=["x"])
         one.SOPInstanceUID = generate_uid(entropy_srcs=["x", str(number)])
         slices.append(one)
-    assert same_patient(load_ct(write_series(tmp_path / "a", slices)))
+    assert same_patient(read_ct(write_series(tmp_path / "a", slices)))

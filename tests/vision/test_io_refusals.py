@@ -13,14 +13,15 @@ import pytest
 from tests.vision.bad_files import BAD, Maker
 from tests.vision.small_files import body_hu, dicom_bytes, dicom_slices, nifti_bytes, write_series
 from vision.errors import InputRefused, ResourceError, UserError
-from vision.io import Choices, Limits, inventory, load_ct
+from vision.io import Choices, Limits
+from vision.io.load import read_ct, read_inventory
 from vision.io.refusal import refusing
 
 
 @pytest.mark.parametrize(("name", "make", "code"), BAD, ids=[row[0] for row in BAD])
 def test_bad_input_is_refused_with_its_code(name: str, make: Maker, code: str, tmp_path: Path) -> None:
     with pytest.raises(InputRefused, match=f"^{code}:") as refusal:
-        load_ct(make(tmp_path))
+        read_ct(make(tmp_path))
     assert refusal.value.what
     assert refusal.value.remedy.endswith((".", "pyjpegls"))
     assert refusal.value.exit_code == 3
@@ -31,7 +32,7 @@ def test_a_refusal_names_neither_the_patient_nor_the_file(tmp_path: Path) -> Non
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         folder.mkdir()
         with pytest.raises(InputRefused) as refusal:
-            load_ct(make(folder))
+            read_ct(make(folder))
         assert not any(word in str(refusal.value) for word in ("CANARY", "MRN4711", "instructions", str(folder)))
 
 
@@ -39,14 +40,14 @@ def test_a_bomb_is_stopped_at_the_limit(tmp_path: Path) -> None:
     path = tmp_path / "ct.nii.gz"
     path.write_bytes(gzip.compress(nifti_bytes() + bytes(8 << 20)))
     with pytest.raises(InputRefused, match="E_SIZE"):
-        load_ct(path, limits=Limits(bytes=1 << 16))
+        read_ct(path, limits=Limits(bytes=1 << 16))
 
 
 def test_a_folder_of_too_many_files_is_refused(tmp_path: Path) -> None:
     for number in range(4):
         (tmp_path / str(number)).write_bytes(b"x")
     with pytest.raises(InputRefused, match="E_SIZE: The folder"):
-        load_ct(tmp_path, limits=Limits(files=3))
+        read_ct(tmp_path, limits=Limits(files=3))
 
 
 def test_an_archive_of_too_many_files_is_refused_before_it_is_parsed(tmp_path: Path) -> None:
@@ -55,7 +56,7 @@ def test_an_archive_of_too_many_files_is_refused_before_it_is_parsed(tmp_path: P
         for number in range(9):
             archive.writestr(str(number), b"x")
     with pytest.raises(InputRefused, match="E_ARCHIVE_COUNT"):
-        load_ct(path, limits=Limits(files=8))
+        read_ct(path, limits=Limits(files=8))
 
 
 def test_an_archive_with_one_name_twice_is_refused(tmp_path: Path) -> None:
@@ -65,13 +66,13 @@ def test_an_archive_with_one_name_twice_is_refused(tmp_path: Path) -> None:
         with pytest.warns(UserWarning, match="Duplicate"):
             archive.writestr("ct.nii", b"y")
     with pytest.raises(InputRefused, match=r"E_ARCHIVE_PATH.*twice"):
-        load_ct(path)
+        read_ct(path)
 
 
 def test_what_may_not_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vision.io.entries.os.access", lambda path, mode: False)
     with pytest.raises(InputRefused, match="E_PERM"):
-        load_ct(tmp_path)
+        read_ct(tmp_path)
 
 
 def test_too_little_memory_is_a_resource_error() -> None:
@@ -86,36 +87,36 @@ def test_a_volume_that_is_not_there_or_is_cut_off_is_refused(tmp_path: Path) -> 
     path = tmp_path / "ct.nii"
     path.write_bytes(nifti_bytes(np.stack([body_hu()] * 2, -1))[:-9])
     with pytest.raises(InputRefused, match="E_4D: There is no volume 2"):
-        load_ct(path, choices=Choices(volume=2))
+        read_ct(path, choices=Choices(volume=2))
     with pytest.raises(InputRefused, match=r"E_TRUNCATED.*last volume"):
-        load_ct(path, choices=Choices(volume=0))
+        read_ct(path, choices=Choices(volume=0))
 
 
 def test_a_stack_beyond_the_limits_is_refused(tmp_path: Path) -> None:
     folder = write_series(tmp_path / "a", dicom_slices())
     with pytest.raises(InputRefused, match="E_SIZE: 26 x 24 x 20"):
-        load_ct(folder, limits=Limits(slices=10))
+        read_ct(folder, limits=Limits(slices=10))
     with pytest.raises(InputRefused, match="E_SIZE: 20 slices"):
-        load_ct(folder, limits=Limits(slices=4))
+        read_ct(folder, limits=Limits(slices=4))
 
 
 def test_a_chosen_series_of_two_slices_is_no_volume(tmp_path: Path) -> None:
     with pytest.raises(InputRefused, match="E_TOO_FEW_SLICES: 2 slices"):
-        load_ct(write_series(tmp_path / "a", dicom_slices()[:2]), choices=Choices(series="0"))
+        read_ct(write_series(tmp_path / "a", dicom_slices()[:2]), choices=Choices(series="0"))
 
 
 def test_the_table_of_series_says_how_to_choose(tmp_path: Path) -> None:
     make = next(row[1] for row in BAD if row[0] == "two series")
     folder = make(tmp_path)
     with pytest.raises(InputRefused, match="--series 0") as refusal:
-        load_ct(folder)
-    rows = inventory(folder)
+        read_ct(folder)
+    rows = read_inventory(folder)
     assert [row.slices for row in rows] == [20, 20]
     assert all(row.identifier in refusal.value.what for row in rows)
-    second, first = (load_ct(folder, choices=Choices(series=name)) for name in ("1", rows[0].identifier))
+    second, first = (read_ct(folder, choices=Choices(series=name)) for name in ("1", rows[0].identifier))
     assert second.grid.matches(first.grid)
     with pytest.raises(InputRefused, match="no such series"):
-        load_ct(folder, choices=Choices(series="7"))
+        read_ct(folder, choices=Choices(series="7"))
 
 
 def _mutants(content: bytes, first: int, last: int, count: int, seed: int):  # type: ignore[no-untyped-def]
@@ -129,7 +130,7 @@ def _mutants(content: bytes, first: int, last: int, count: int, seed: int):  # t
 
 def _loads_or_refuses(path: Path) -> None:
     with contextlib.suppress(UserError):
-        assert load_ct(path).hu.size
+        assert read_ct(path).hu.size
 
 
 @pytest.mark.parametrize("count", [120, pytest.param(2000, marks=pytest.mark.slow)])

@@ -10,7 +10,8 @@ import pytest
 
 from tests.vision.small_files import AFFINE, body_hu, dicom_slices, nifti_bytes, nifti_gz, write_series
 from vision.geometry import CTVolume
-from vision.io import describe_ct, load_ct
+from vision.io import describe_ct
+from vision.io.load import read_ct
 
 
 def codes(ct: CTVolume) -> set[str]:
@@ -20,7 +21,7 @@ def codes(ct: CTVolume) -> set[str]:
 def loaded(folder: Path, content: bytes) -> CTVolume:
     path = folder / "ct"
     path.write_bytes(content)
-    return load_ct(path)
+    return read_ct(path)
 
 
 def _nan() -> np.ndarray:
@@ -75,7 +76,7 @@ def test_a_scout_and_a_copy_are_dropped_with_a_warning(tmp_path: Path) -> None:
     scout = dicom_slices()[0]
     scout.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
     del scout.ImagePositionPatient
-    ct = load_ct(write_series(tmp_path / "a", [*slices, copy, scout]))
+    ct = read_ct(write_series(tmp_path / "a", [*slices, copy, scout]))
     assert {"W_DUPLICATES_DROPPED", "W_SCOUT_DROPPED"} <= codes(ct)
     assert np.array_equal(ct.hu, body_hu())
 
@@ -83,7 +84,7 @@ def test_a_scout_and_a_copy_are_dropped_with_a_warning(tmp_path: Path) -> None:
 def test_an_unmarked_scout_is_dropped_with_a_warning(tmp_path: Path) -> None:
     scout = dicom_slices()[0]
     scout.ImageOrientationPatient = [1, 0, 0, 0, 0, -1]
-    ct = load_ct(write_series(tmp_path / "a", [*dicom_slices(), scout]))
+    ct = read_ct(write_series(tmp_path / "a", [*dicom_slices(), scout]))
     assert "W_STRAY_SLICES" in codes(ct)
     assert ct.hu.shape == body_hu().shape
 
@@ -93,14 +94,14 @@ def test_dicom_without_rescale_is_taken_only_when_its_values_are_hu(tmp_path: Pa
     for k, one in enumerate(slices):
         one.PixelData = body_hu()[:, :, k].T.astype("<i2").tobytes()
         del one.RescaleSlope, one.RescaleIntercept
-    ct = load_ct(write_series(tmp_path / "a", slices))
+    ct = read_ct(write_series(tmp_path / "a", slices))
     assert "W_RESCALE_MISSING" in codes(ct)
     assert np.array_equal(ct.hu, body_hu())
 
 
 def test_facts_are_numbers_and_our_own_words(tmp_path: Path) -> None:
     slices = dicom_slices(ContrastBolusStartTime="140216.69", AcquisitionTime="140327", ContrastBolusAgent="secret")
-    ct = load_ct(write_series(tmp_path / "a", slices))
+    ct = read_ct(write_series(tmp_path / "a", slices))
     assert dict(ct.facts) == {
         "source": "dicom",
         "kvp": 120.0,
@@ -117,23 +118,23 @@ def test_facts_are_numbers_and_our_own_words(tmp_path: Path) -> None:
     [("Br38f", "soft"), ("I70f", "sharp"), (["B60s", "1"], "sharp"), ("STANDARD", "soft"), ("LUNG", "sharp")],
 )
 def test_known_kernels_have_a_class(kernel: object, word: str, tmp_path: Path) -> None:
-    ct = load_ct(write_series(tmp_path / "a", dicom_slices(ConvolutionKernel=kernel)))
+    ct = read_ct(write_series(tmp_path / "a", dicom_slices(ConvolutionKernel=kernel)))
     assert ct.facts["kernel"] == word
 
 
 def test_an_unknown_kernel_has_none(tmp_path: Path) -> None:
-    ct = load_ct(write_series(tmp_path / "a", dicom_slices(ConvolutionKernel="JANE DOE")))
+    ct = read_ct(write_series(tmp_path / "a", dicom_slices(ConvolutionKernel="JANE DOE")))
     assert "kernel" not in ct.facts
 
 
 @pytest.mark.parametrize(("word", "phase"), [("ARTERIAL", "arterial"), ("PRE_CONTRAST", "non_contrast")])
 def test_an_enumerated_phase_is_taken(word: str, phase: str, tmp_path: Path) -> None:
-    ct = load_ct(write_series(tmp_path / "a", dicom_slices(ContrastBolusAgentPhase=word)))
+    ct = read_ct(write_series(tmp_path / "a", dicom_slices(ContrastBolusAgentPhase=word)))
     assert ct.facts["phase"] == phase
 
 
 def test_a_description_is_plain_json_without_the_patient(tmp_path: Path) -> None:
-    facts = describe_ct(load_ct(write_series(tmp_path / "a", dicom_slices())))
+    facts = describe_ct(read_ct(write_series(tmp_path / "a", dicom_slices())))
     text = json.dumps(facts)
     assert not any(word in text for word in ("CANARY", "MRN4711", "instructions"))
     assert facts["shape"] == [26, 24, 20]

@@ -1,4 +1,4 @@
-"""load_ct: the one way a CT gets in."""
+"""load_ct: the one way a CT gets in, read by a child process under limits."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vision.errors import InputRefused
 from vision.geometry import CTVolume
+from vision.io import apart
 from vision.io.choices import ASK, Choices
 from vision.io.dicom_series import SeriesInfo, choose_series, find_series
 from vision.io.dicom_slice import pydicom_silenced
@@ -15,23 +16,30 @@ from vision.io.entries import Entry, file_entry, folder_entries, require_readabl
 from vision.io.nifti import read_nifti_ct
 from vision.io.refusal import LIMITS, Limits, refusing
 from vision.io.sniff import is_dicom, is_zip
+from vision.segmenter import Progress, no_progress
 
 NIFTI_NAMES = (".nii", ".nii.gz")
 CASE_CT_NAMES = ("ct.nii.gz", "ct.nii")
 
 
-def load_ct(path: str | Path, *, choices: Choices = ASK, limits: Limits = LIMITS) -> CTVolume:
+def load_ct(
+    path: str | Path, *, choices: Choices = ASK, limits: Limits = LIMITS, progress: Progress = no_progress
+) -> CTVolume:
     """Open a CT: a NIfTI file, a DICOM folder (searched below, other files ignored) or a zip of either.
 
     The kind is told by content, not by name. The file's own axis order is kept; the grid is RAS+ mm; `choices` settles
     what the file leaves open.
-    Raises InputRefused, and nothing else, for what cannot be opened without guessing; its codes are stable.
+    A child process parses it, so that no file can hang, crash or fill this one; `progress` is called meanwhile and may
+    raise to stop it. Raises InputRefused for what cannot be opened without guessing, ResourceError E_MEMORY or
+    E_TIMEOUT, and nothing else; the codes are stable.
     """
-    return read_ct(path, choices=choices, limits=limits)
+    if not apart.SUPPORTED:
+        return read_ct(path, choices=choices, limits=limits)
+    return apart.load_apart(Path(path), choices=choices, limits=limits, progress=progress)
 
 
 def read_ct(path: str | Path, *, choices: Choices = ASK, limits: Limits = LIMITS) -> CTVolume:
-    """`load_ct` in this very process, for the child that does the parsing and for tests of it."""
+    """`load_ct` in this very process: what the child does, and for files of one's own making."""
     entry, entries = _contents(Path(path), limits)
     if entry is not None:
         with refusing("E_CORRUPT", "The NIfTI file cannot be read"), entry.stream() as file:
@@ -41,11 +49,18 @@ def read_ct(path: str | Path, *, choices: Choices = ASK, limits: Limits = LIMITS
         return read_series_ct(choose_series(found, rows, choices.series), limits, choices=choices)
 
 
-def inventory(path: str | Path, *, limits: Limits = LIMITS) -> list[SeriesInfo]:
+def inventory(path: str | Path, *, limits: Limits = LIMITS, progress: Progress = no_progress) -> list[SeriesInfo]:
     """List the series of a DICOM folder, file or zip; a NIfTI file is one series of modality 'NIfTI'.
 
-    Raises InputRefused as `load_ct` does, except for having to choose.
+    A child process parses it. Raises as `load_ct` does, except for having to choose.
     """
+    if not apart.SUPPORTED:
+        return read_inventory(path, limits=limits)
+    return apart.inventory_apart(Path(path), limits=limits, progress=progress)
+
+
+def read_inventory(path: str | Path, *, limits: Limits = LIMITS) -> list[SeriesInfo]:
+    """`inventory` in this very process."""
     entry, entries = _contents(Path(path), limits)
     if entry is None:
         with pydicom_silenced(), refusing("E_CORRUPT", "The DICOM files cannot be read"):

@@ -24,6 +24,10 @@ class Limits:
     """In a folder or an archive."""
     archive_ratio: float = 100.0
     """Decompressed over compressed size of an archive above 200 MiB."""
+    memory: int = 8 << 30
+    """Address space of the process that reads."""
+    seconds: float = 300.0
+    """For reading one CT."""
 
 
 LIMITS = Limits()
