@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vision.errors import WeightsError
+from tests.catalogue.make_models import description_of, put_model
 from vision.geometry import CTVolume, Grid, reorient_array
 from vision.measure import volume_ml
 from vision.models import compact_segmenter
@@ -183,12 +181,12 @@ def test_encoding_can_be_stopped_between_slabs() -> None:
     assert steps[-1][1] == 1.0
 
 
-def write_model(folder: Path, network: CompactUNet, name: str = "tiny") -> ModelEntry:
+def write_model(folder: Path, network: CompactUNet) -> ModelEntry:
     """A model folder as the package ships it."""
-    save_compact(network.state_dict(), folder / f"{name}.safetensors")
-    checksum = hashlib.sha256((folder / f"{name}.safetensors").read_bytes()).hexdigest()
-    (folder / f"{name}.json").write_text(json.dumps({"sha256": checksum, "network": network.config.to_dict()}))
-    return read_models(folder)[name]
+    save_compact(network.state_dict(), folder / "saved.safetensors")
+    content = (folder / "saved.safetensors").read_bytes()
+    put_model(folder, content, description_of(content, network.config))
+    return read_models(folder)["tiny"]
 
 
 def test_saved_weights_give_identical_probabilities(tmp_path: Path) -> None:
@@ -202,49 +200,6 @@ def test_saved_weights_give_identical_probabilities(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.encode(ct).state.probabilities, first)
     assert loaded.structures == {"liver", "spleen"}
     assert loaded.name.startswith("tiny (")
-
-
-def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
-    entry = write_model(tmp_path, tiny_network())
-    config = {**entry.config, "widths": [4, 6]}
-    with pytest.raises(WeightsError, match=r"E_WEIGHTS_MISMATCH: tiny.safetensors does not fit its network"):
-        load_compact(dataclasses.replace(entry, config=config))
-
-
-def test_a_file_that_is_no_safetensors_is_refused(tmp_path: Path) -> None:
-    entry = write_model(tmp_path, tiny_network())
-    entry.file.write_bytes(b"not weights")
-    with pytest.raises(WeightsError, match="E_WEIGHTS_MISMATCH"):
-        load_compact(entry)
-
-
-def test_changed_weights_are_refused(tmp_path: Path) -> None:
-    entry = write_model(tmp_path, tiny_network())
-    entry.file.write_bytes(entry.file.read_bytes()[:-1] + b"x")
-    with pytest.raises(WeightsError, match=r"E_WEIGHTS_CORRUPT: tiny\.safetensors does not have the checksum"):
-        find_model("tiny", tmp_path)
-
-
-def test_missing_weights_are_refused(tmp_path: Path) -> None:
-    write_model(tmp_path, tiny_network()).file.unlink()
-    with pytest.raises(WeightsError, match=r"E_WEIGHTS_MISSING: tiny\.safetensors is not there"):
-        find_model("tiny", tmp_path)
-
-
-def test_an_unknown_model_lists_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="Known models: none is installed"):
-        find_model("huge", tmp_path)
-    write_model(tmp_path, tiny_network())
-    with pytest.raises(WeightsError, match=r"No model is called 'huge'\. Known models: tiny") as refused:
-        find_model("huge", tmp_path)
-    assert refused.value.exit_code == 6
-
-
-@pytest.mark.parametrize("text", ["{", "{}", "[]", '{"sha256": "0", "network": {}}'])
-def test_a_damaged_description_is_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / "broken.json").write_text(text)
-    with pytest.raises(WeightsError, match=r"E_WEIGHTS_DESCRIPTION: broken\.json does not describe a model"):
-        read_models(tmp_path)
 
 
 def test_a_model_has_its_channels_card_and_a_title_with_the_checksum(tmp_path: Path) -> None:

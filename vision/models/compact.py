@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vision.models.description import check_network
+
 
 @dataclass(frozen=True)
 class CompactConfig:
@@ -35,12 +37,13 @@ class CompactConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> CompactConfig:
-        """Back from `to_dict`."""
+        """Back from `to_dict`. Raises WeightsError E_WEIGHTS_DESCRIPTION for an unknown key, a wrong type or size."""
+        checked = check_network(values)
         return cls(
-            channels=tuple(values["channels"]),
-            widths=tuple(values["widths"]),
-            spacing_mm=float(values["spacing_mm"]),
-            window_hu=(float(values["window_hu"][0]), float(values["window_hu"][1])),
+            channels=checked["channels"],
+            widths=checked["widths"],
+            spacing_mm=checked["spacing_mm"],
+            window_hu=checked["window_hu"],
         )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 from scipy.ndimage import binary_dilation
 from torch.nn import functional
 
@@ -19,6 +20,7 @@ from vision.measure import components, largest_component
 from vision.models.compact import CompactConfig, CompactUNet, scale_hu
 from vision.models.registry import ModelEntry
 from vision.models.runtime import Runtime, pick_runtime
+from vision.models.weights_file import INSTALL_AGAIN, StoredTensor, read_weights
 from vision.segmenter import Encoding, Progress, no_progress
 from vision.structures import by_name
 
@@ -180,17 +182,46 @@ def overlap_box(source: Grid, target: Grid) -> tuple[tuple[int, int, int], tuple
 
 
 def load_compact(entry: ModelEntry, *, device: str | None = None) -> CompactSegmenter:
-    """The segmenter of a shipped model. Raises WeightsError when the file does not fit the network."""
-    network = CompactUNet(CompactConfig.from_dict(entry.config))
+    """The segmenter of an installed model; its file is read once and checked before a network is built.
+
+    Raises WeightsError as `read_weights` does, E_WEIGHTS_MISMATCH for tensors of another network and
+    E_WEIGHTS_NONFINITE for NaN or infinity, both naming the first bad tensor.
+    """
+    config = CompactConfig.from_dict(entry.config)
+    content, stored = read_weights(entry.file, entry.sha256)
+    _require_fit(config, stored, entry.file.name)
     try:
-        network.load_state_dict(load_file(entry.file))
-    except (OSError, RuntimeError, SafetensorError) as error:
-        raise WeightsError(
-            "E_WEIGHTS_MISMATCH",
-            f"{entry.file.name} does not fit its network ({str(error).splitlines()[0]}).",
-            "Install the package again, or convert the weights again.",
-        ) from error
+        tensors = load(content)
+    except SafetensorError:
+        raise WeightsError("E_WEIGHTS_CORRUPT", f"{entry.file.name} is no safetensors file.", INSTALL_AGAIN) from None
+    for key, tensor in tensors.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise WeightsError(
+                "E_WEIGHTS_NONFINITE", f"{entry.file.name} has numbers that are not finite in {key!r}.", INSTALL_AGAIN
+            )
+    network = CompactUNet(config)
+    network.load_state_dict(tensors)
     return CompactSegmenter(network, name=entry.title, runtime=pick_runtime(device))
+
+
+def _require_fit(config: CompactConfig, stored: Mapping[str, StoredTensor], name: str) -> None:
+    """Refuse a table of tensors that is not the network's own. Shapes only: no memory is taken for either."""
+    with torch.device("meta"):
+        wanted = {key: tuple(tensor.shape) for key, tensor in CompactUNet(config).state_dict().items()}
+    missing = next((key for key in wanted if key not in stored), None)
+    unexpected = next((key for key in stored if key not in wanted), None)
+    other = next((key for key, shape in wanted.items() if key in stored and stored[key].shape != shape), None)
+    if missing is not None:
+        what = f"{name} lacks the tensor {missing!r}"
+    elif unexpected is not None:
+        what = f"{name} has the tensor {unexpected[:80]!r}, which its network does not"
+    elif other is not None:
+        what = f"{name} has the tensor {other!r} of shape {stored[other].shape}, its network needs {wanted[other]}"
+    else:
+        return
+    raise WeightsError(
+        "E_WEIGHTS_MISMATCH", f"{what}.", "Put the description and the weights of one and the same export together."
+    )
 
 
 def save_compact(tensors: dict[str, torch.Tensor], path: Path) -> None:

@@ -1,21 +1,21 @@
-"""The models that ship: what each can segment, its file and its checksum. Imports no torch, answers instantly."""
+"""The models that are installed: what each can segment, its file, its checksum. Light: weights are read elsewhere."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vision.errors import WeightsError
+from vision.models.description import MOST_BYTES, parse_description
+from vision.models.weights_file import refuse_checkpoint
 
 WEIGHTS = Path(__file__).parent / "weights"
 
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """One shipped model. `channels` are the structures that it segments itself; `config` rebuilds the network."""
+    """One installed model. `channels` are the structures that it segments itself; `config` rebuilds the network."""
 
     name: str
     file: Path
@@ -33,47 +33,43 @@ class ModelEntry:
 def read_models(folder: Path = WEIGHTS) -> dict[str, ModelEntry]:
     """Every `<name>.json` with its `<name>.safetensors` and `<name>.md` of a folder, by name.
 
-    Raises WeightsError for a description that cannot be read.
+    Raises WeightsError for a description that cannot be read or says what it may not.
     """
     return {path.stem: _read_model(path) for path in sorted(folder.glob("*.json"))}
 
 
+def find_model(name: str, folder: Path = WEIGHTS) -> ModelEntry:
+    """One model by name; its weights are checked when they are loaded. Raises WeightsError E_MODEL.
+
+    Nothing is ever fetched: what is not in the folder is not there.
+    """
+    models = read_models(folder)
+    if name not in models:
+        known = ", ".join(models) or "none"
+        raise WeightsError(
+            "E_MODEL",
+            f"No model is called {name[:60]!r}; installed: {known}.",
+            "Nothing is downloaded. A model of your own is the .json and .safetensors that 'bodymaps train export' "
+            "writes: copy both beside the installed ones, whose folder 'bodymaps info' names.",
+        )
+    return models[name]
+
+
 def _read_model(description: Path) -> ModelEntry:
     try:
-        values = json.loads(description.read_text())
-        sha256, network = values["sha256"], values["network"]
-        channels = tuple(network["channels"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        with description.open("rb") as stream:
+            content = stream.read(MOST_BYTES + 1)
+    except OSError:
         raise WeightsError(
-            "E_WEIGHTS_DESCRIPTION",
-            f"{description.name} does not describe a model ({error}).",
-            "Install the package again; the file was changed or cut short.",
-        ) from error
+            "E_WEIGHTS_DESCRIPTION", f"{description.name} cannot be read.", "Install the package again."
+        ) from None
+    refuse_checkpoint(content, description.name)
+    values = parse_description(content, description.name)
     return ModelEntry(
         name=description.stem,
         file=description.with_suffix(".safetensors"),
         card=description.with_suffix(".md"),
-        sha256=sha256,
-        channels=channels,
-        config=network,
+        sha256=values["sha256"],
+        channels=values["network"]["channels"],
+        config=values["network"],
     )
-
-
-def find_model(name: str, folder: Path = WEIGHTS) -> ModelEntry:
-    """One model by name. Raises WeightsError for an unknown name, a missing file or a checksum that does not fit."""
-    models = read_models(folder)
-    if name not in models:
-        known = ", ".join(models) or "none is installed"
-        raise WeightsError("E_MODEL", f"No model is called {name!r}.", f"Known models: {known}.")
-    entry = models[name]
-    if not entry.file.is_file():
-        raise WeightsError(
-            "E_WEIGHTS_MISSING", f"{entry.file.name} is not there.", "Install the package again; the wheel holds it."
-        )
-    if hashlib.sha256(entry.file.read_bytes()).hexdigest() != entry.sha256:
-        raise WeightsError(
-            "E_WEIGHTS_CORRUPT",
-            f"{entry.file.name} does not have the checksum of its description.",
-            "Install the package again; the file was changed or cut short.",
-        )
-    return entry

@@ -10,6 +10,7 @@ import torch
 
 from vision.errors import WeightsError
 from vision.models.compact_segmenter import save_compact
+from vision.models.description import check_network, network_hash
 
 
 def export_run(run: Path, out: Path, *, name: str, leave_out: frozenset[str] = frozenset()) -> Path:
@@ -32,8 +33,10 @@ def export_run(run: Path, out: Path, *, name: str, leave_out: frozenset[str] = f
     rows = [8 * index + phase for index in kept for phase in range(8)]
     tensors = {key: tensor[rows] if key.startswith("head.") else tensor for key, tensor in stored["average"].items()}
     save_compact(tensors, weights)
+    network = {**recipe["network"], "channels": [channels[index] for index in kept]}
     description = {
-        "network": {**recipe["network"], "channels": [channels[index] for index in kept]},
+        "network": network,
+        "network_sha256": network_hash(check_network(network)),
         "left_out": sorted(leave_out),
         "recipe": {key: value for key, value in recipe.items() if key != "network"},
         "trained_steps": stored["step"],
