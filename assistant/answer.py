@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from assistant.records import AnswerRecord, Finding, Report, WarningRecord
 from vision.geometry import CTVolume, Mask
-
-WRITTEN = ("answer.json", "report.md", "preview.png", "combined_labels.nii.gz", "combined_labels.json")
-"""Files of one answer beside its masks."""
 
 
 @dataclass(frozen=True)
@@ -42,20 +39,33 @@ class Answer:
         """What to know about the CT before believing anything."""
         return self.record.warnings
 
-    def save(self, folder: Path) -> Path:
-        """Write answer.json, masks/<structure>.nii.gz, combined_labels.nii.gz, preview.png and report.md into a folder.
+    def without_times(self) -> Answer:
+        """The same answer with nothing in its record that another run would measure differently."""
+        return replace(self, record=self.record.without_times())
 
-        What an earlier answer left under these names goes first, apart from its masks. Every file is written aside and
-        renamed; answer.json comes last, so its presence says that the rest is there.
+    def save(self, folder: Path) -> Path:
+        """Put the answer's files into a folder, in place of an earlier answer's; returns the folder.
+
+        They are answer.json, masks/<structure>.nii.gz, combined_labels.nii.gz with combined_labels.json, preview.png
+        and report.md. Killed at any moment it leaves the earlier answer whole, the new one whole, or no answer.json.
+        Raises UsageError E_OUT_OCCUPIED for a folder that keeps other files under these names, and ResourceError
+        E_DISK or E_OUTPUT.
+        """
+        from assistant.answer_files import replace_answer
+
+        folder = Path(folder)
+        replace_answer(folder, self.write_files)
+        return folder
+
+    def write_files(self, folder: Path) -> AnswerRecord:
+        """Write the answer's files into a new or empty folder; returns the record as written, with its mask files.
+
+        Without a mask there is neither label map nor picture. Raises ResourceError E_DISK or E_OUTPUT.
         """
         from assistant.preview import render_preview
         from assistant.report import report_markdown
         from vision.io import write_bytes, write_label_map, write_mask, write_text
 
-        folder = Path(folder)
-        (folder / "masks").mkdir(parents=True, exist_ok=True)
-        for name in WRITTEN:
-            (folder / name).unlink(missing_ok=True)
         files = mask_files(self.findings, self.masks)
         for finding_id, name in files.items():
             write_mask(self.masks[finding_id], folder / name)
@@ -72,7 +82,7 @@ class Answer:
         if record.report is not None:
             write_text(folder / "report.md", report_markdown(record))
         write_text(folder / "answer.json", record.model_dump_json(indent=1))
-        return folder
+        return record
 
 
 def mask_files(findings: tuple[Finding, ...], masks: Mapping[str, Mask]) -> dict[str, str]:

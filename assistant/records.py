@@ -100,7 +100,8 @@ class Step(Record):
 
     skill: str
     detail: str
-    seconds: float
+    seconds: float | None
+    """None in a batch, whose records are the same bytes in every run."""
 
 
 class WarningRecord(Record):
@@ -136,9 +137,14 @@ class AnswerRecord(Record):
     dropped: tuple[str, ...] = ()
     """Sentences that the verifier refused, for the trace only."""
     seconds: dict[str, float] = Field(default_factory=dict)
-    """'open', 'encode', 'plan', 'skills', 'word', 'total'."""
+    """'open', 'encode', 'plan', 'skills', 'word', 'total'; empty in a batch."""
     ct: dict[str, Any] = Field(default_factory=dict)
     """shape, spacing_mm, axcodes and facts of the CT; no name, no path."""
+
+    def without_times(self) -> AnswerRecord:
+        """The same record with nothing in it that another run would measure differently."""
+        trace = tuple(step.model_copy(update={"seconds": None}) for step in self.trace)
+        return self.model_copy(update={"trace": trace, "seconds": {}})
 
 
 def answer_schema() -> dict[str, Any]:

@@ -71,7 +71,10 @@ def folded_steps(steps: Sequence[Message]) -> Message:
 def trace_message(answer: Answer) -> Message:
     """How an answer came about, folded away: planner, segmenter and each skill that ran."""
     record = answer.record
-    lines = [f"- {plain(step.skill)}: {plain(step.detail)} ({step.seconds:.1f} s)" for step in record.trace]
+    lines = [
+        f"- {plain(step.skill)}: {plain(step.detail)}" + ("" if step.seconds is None else f" ({step.seconds:.1f} s)")
+        for step in record.trace
+    ]
     lines += [f"- planner: {plain(record.planner)}", f"- segmenter: {plain(record.segmenter)}"]
     metadata: Message = {"title": "How this was answered", "status": "done"}
     if "total" in record.seconds:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
+from threading import Thread
 
 import nibabel as nib
 import numpy as np
@@ -11,15 +14,28 @@ import pytest
 from PIL import Image
 
 from assistant.answer import Answer, mask_files
+from assistant.answer_files import files_of
 from assistant.conversation import Conversation
 from assistant.records import AnswerRecord, answer_schema
 from tests.assistant.small_scenes import PlanOf, about_boxes, about_phantom, box_ct, box_masks, call, phantom
 from tests.fakes import LabelMapSegmenter
+from vision.errors import ResourceError, UsageError
 from vision.geometry import CTVolume, Mask, reorient_array
 from vision.io import load_labels
+from vision.io.lock import drop_lock, take_lock
 
+ROOT = Path(__file__).resolve().parents[2]
 KEYS = {"text", "findings", "warnings", "plan", "planner", "seconds"}
 FINDING_KEYS = {"structure", "site", "status", "confidence", "box", "measurements", "mask_file"}
+
+
+def files(folder: Path) -> list[str]:
+    """Every file below a folder, hidden ones too."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in files(folder)}
 
 
 @pytest.fixture(scope="module")
@@ -107,21 +123,85 @@ def test_an_answer_without_masks_writes_its_record_alone(tmp_path: Path) -> None
     assert [path.name for path in folder.iterdir() if path.is_file()] == ["answer.json"]
 
 
-def test_a_later_answer_leaves_no_picture_of_an_earlier_one(tmp_path: Path) -> None:
-    about_boxes(call("report")).ask("?").save(tmp_path)
+def test_a_later_answer_leaves_nothing_of_an_earlier_one(tmp_path: Path) -> None:
+    about_boxes(call("segment", "liver"), call("report")).ask("?").save(tmp_path)
+    assert len(files(tmp_path)) > 4
     about_boxes(call("help")).ask("?").save(tmp_path)
-    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["answer.json"]
+    assert files(tmp_path) == ["answer.json"]
 
 
-def test_a_save_that_fails_leaves_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_later_answer_leaves_what_is_not_an_answers(tmp_path: Path) -> None:
+    about_boxes(call("segment", "liver")).ask("?").save(tmp_path)
+    for name in ("notes.txt", "masks/mine.nii.gz", "report.md"):
+        (tmp_path / name).write_text("mine")
+    about_boxes(call("segment", "spleen")).ask("?").save(tmp_path)
+    assert set(files(tmp_path)) >= {"masks/spleen.nii.gz", "notes.txt", "masks/mine.nii.gz", "report.md"}
+    assert "masks/liver.nii.gz" not in files(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["answer.json", "masks/liver.nii.gz", "preview.png"])
+def test_an_answer_never_replaces_a_file_that_no_answer_wrote(tmp_path: Path, name: str) -> None:
+    (tmp_path / "masks").mkdir()
+    (tmp_path / name).write_text('{"findings": [{"mask_file": "../../etc/passwd"}]}')
+    with pytest.raises(UsageError, match=f"E_OUT_OCCUPIED: .* a {name} that belongs to no answer"):
+        about_boxes(call("segment", "liver")).ask("?").save(tmp_path)
+    assert files(tmp_path) == [name]
+    assert "passwd" in (tmp_path / name).read_text()
+
+
+def test_a_record_vouches_only_for_names_that_answers_give(tmp_path: Path) -> None:
+    named = ["masks/liver.nii.gz", "../outside.nii.gz", "masks/../../x.nii.gz", "/etc/passwd", "masks/A b.nii.gz", 5]
+    values = {"findings": [{"mask_file": name} for name in named], "report": None}
+    (tmp_path / "answer.json").write_text(json.dumps(values))
+    assert files_of(tmp_path / "answer.json") == {
+        "masks/liver.nii.gz", "combined_labels.nii.gz", "combined_labels.json", "preview.png",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"findings": 3}', '{"findings": [3], "report": null}', "[" * 100_000])
+def test_what_is_no_record_vouches_for_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "answer.json").write_text(text)
+    assert files_of(tmp_path / "answer.json") is None
+
+
+def test_a_save_that_fails_leaves_the_earlier_answer_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: object) -> None:
-        raise OSError("disk full")
+        raise ResourceError("E_DISK", "The disk is full.", "Free space.")
 
     about_boxes(call("segment", "liver")).ask("?").save(tmp_path)
-    monkeypatch.setattr("vision.io.write_mask", fail)
-    with pytest.raises(OSError, match="disk full"):
+    before = contents(tmp_path)
+    monkeypatch.setattr("vision.io.write_text", fail)
+    with pytest.raises(ResourceError, match="E_DISK"):
         about_boxes(call("segment", "spleen")).ask("?").save(tmp_path)
-    assert not (tmp_path / "answer.json").exists()
+    assert contents(tmp_path) == before
+
+
+def test_a_save_waits_for_one_that_is_under_way(tmp_path: Path) -> None:
+    (tmp_path / ".bodymaps").mkdir()
+    lock = tmp_path / ".bodymaps" / "answer.lock"
+    held = take_lock(lock)
+    assert held is not None
+    saving = Thread(target=about_boxes(call("help")).ask("?").save, args=(tmp_path,))
+    saving.start()
+    saving.join(0.3)
+    assert files(tmp_path) == [".bodymaps/answer.lock"]
+    drop_lock(held, lock)
+    saving.join(10)
+    assert files(tmp_path) == ["answer.json"]
+
+
+def test_a_folder_that_cannot_be_made_is_a_resource_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ResourceError, match="E_OUTPUT"):
+        about_boxes(call("help")).ask("?").save(tmp_path / "file" / "out")
+
+
+def test_an_answer_without_times_is_the_same_but_for_them() -> None:
+    answer = about_boxes(call("segment", "liver")).ask("?")
+    record = answer.without_times().record
+    assert record.seconds == {}
+    assert [step.seconds for step in record.trace] == [None]
+    assert record.model_copy(update={"seconds": answer.record.seconds, "trace": answer.record.trace}) == answer.record
 
 
 def test_an_answer_shows_its_record() -> None:
@@ -129,3 +209,16 @@ def test_an_answer_shows_its_record() -> None:
     assert (answer.text, answer.findings) == (answer.record.text, answer.record.findings)
     assert answer.report is None
     assert answer.warnings == ()
+
+
+def test_a_save_killed_before_any_change_of_the_disk_leaves_one_answer_whole_or_none(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.assistant.killed_saves", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 50
