@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from assistant import commands_evaluate
+from assistant.logs import install_clean_logs
 from assistant.terminal import INTERRUPTED_EXIT_CODE, print_json, progress_bar, tell, tell_error
 from vision.errors import UsageError
 
@@ -188,6 +189,7 @@ def _credentials(auth: str | None) -> tuple[str, str] | None:
 
 def main() -> None:
     """Run the command and end with its exit code; no traceback ever reaches a person."""
+    install_clean_logs()
     try:
         app()
     except SystemExit as ended:

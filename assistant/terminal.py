@@ -11,12 +11,12 @@ from typing import Any
 
 import typer
 
+from assistant.logs import DEBUG_VARIABLE
 from vision.errors import ResourceError, UserError
 from vision.segmenter import Progress, no_progress
 
 UNEXPECTED_EXIT_CODE = 1
 INTERRUPTED_EXIT_CODE = 130
-DEBUG_VARIABLE = "BODYMAPS_DEBUG"
 
 
 def tell(text: str) -> None:
