@@ -13,7 +13,6 @@ from assistant.plan import Memory, Planner, SkillCall
 from assistant.records import AnswerRecord, Finding, Step, WarningRecord
 from assistant.skills import SKILLS, Bench, Reply
 from vision.geometry import CTVolume, Mask
-from vision.measure import anatomical_side_check
 from vision.scene import Scene
 from vision.segmenter import Progress, Segmenter, no_progress
 
@@ -70,7 +69,7 @@ class Conversation:
             text=" ".join(kept) or say("refuse_dropped", {}),
             findings=findings,
             report=report,
-            warnings=_warnings(self.ct, notebook),
+            warnings=_warnings(notebook.scene),
             plan=plan,
             planner=self.planner.name,
             segmenter=notebook.scene.segmenter.name,
@@ -117,11 +116,9 @@ def _latest(replies: list[Reply], notebook: Notebook) -> tuple[Finding, ...]:
     return tuple(notebook.get(finding_id) for finding_id in ids)
 
 
-def _warnings(ct: CTVolume, notebook: Notebook) -> tuple[WarningRecord, ...]:
-    """What the file gave cause for, and organs on the wrong side."""
-    flip = anatomical_side_check({notebook.get(i).structure: mask for i, mask in notebook.masks.items()})
-    notices = (*ct.warnings, *([flip] if flip is not None else []))
-    return tuple(WarningRecord(code=notice.code, text=notice.text) for notice in notices)
+def _warnings(scene: Scene) -> tuple[WarningRecord, ...]:
+    """What the file gave cause for, and what the structures seen so far do."""
+    return tuple(WarningRecord(code=notice.code, text=notice.text) for notice in (*scene.ct.warnings, *scene.notices()))
 
 
 def _ct_record(ct: CTVolume) -> dict[str, Any]:

@@ -102,8 +102,9 @@ class Notebook:
 
     def _write_structure(self, name: str) -> Finding:
         row = by_name(name)
-        if self.scene.ability(name) == "cannot":
-            return self._write(_unable(self._new_id(), row), None)
+        why = self._why_withheld(row)
+        if why:
+            return self._write(_withheld(self._new_id(), row, why), None)
         sight = self.scene.see(name)
         if not sight.mask:
             return self._write(self._nothing(row), None)
@@ -142,8 +143,21 @@ class Notebook:
         status = Status.NOT_ASSESSABLE if why else Status.NOT_SEEN
         return Finding(id=self._new_id(), structure=row.name, status=status, why=why, site=Site(side=row.side))
 
+    def _why_withheld(self, row: Structure) -> str:
+        """Why nothing is said about a structure whatever a mask of it looks like, empty when it may be."""
+        if self.scene.ability(row.name) == "cannot":
+            return f"the model cannot {'search for' if row.kind == 'lesion' else 'segment'} it yet"
+        if not self.scene.shows(row.name):
+            return "the scan shows another part of the body"
+        organs = [by_name(organ) for organ in row.lesion_of] or [row]
+        if all(organ.side for organ in organs) and self.scene.side_doubt():
+            return "left and right are in doubt in this CT"
+        return ""
+
     def _why_not_searched(self, row: Structure) -> str:
         """Why an absence of lesions cannot be stated, empty when it can."""
+        if self.scene.is_unenhanced():
+            return "the CT was taken without contrast medium, in which many lesions cannot be told from their organ"
         for organ in row.lesion_of:
             if self.scene.ability(organ) == "cannot":
                 return f"the model cannot segment the {by_name(organ).spoken} yet"
@@ -156,8 +170,9 @@ class Notebook:
 
     def _write_lesions(self, name: str) -> list[Finding]:
         row = by_name(name)
-        if self.scene.ability(name) == "cannot":
-            return [self._write(_unable(self._new_id(), row), None)]
+        why = self._why_withheld(row)
+        if why:
+            return [self._write(_withheld(self._new_id(), row, why), None)]
         sight = self.scene.see(name)
         pieces = components(sight.mask, min_volume_ml=SMALLEST_PIECE_ML)
         if not pieces:
@@ -223,17 +238,9 @@ def box_record(box: Box) -> BoxRecord:
     return BoxRecord(start=box.start, stop=box.stop, centre_mm=(x, y, z), size_mm=(i, j, k), confidence=box.score)
 
 
-def _unable(finding_id: str, row: Structure) -> Finding:
-    """A structure that the model does not know yet."""
-    what = "search for" if row.kind == "lesion" else "segment"
-    return Finding(
-        id=finding_id,
-        structure=row.name,
-        status=Status.NOT_ASSESSABLE,
-        why=f"the model cannot {what} it yet",
-        site=Site(side=row.side),
-        complete=False,
-    )
+def _withheld(finding_id: str, row: Structure, why: str) -> Finding:
+    """A structure of which nothing can be said here."""
+    return Finding(id=finding_id, structure=row.name, status=Status.NOT_ASSESSABLE, why=why, complete=False)
 
 
 def _axes(notebook: Notebook, finding: Finding) -> tuple[Measurement, ...]:

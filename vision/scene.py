@@ -7,8 +7,17 @@ from typing import Literal
 
 import numpy as np
 
-from vision.geometry import CTVolume, Mask
-from vision.measure import Regions, cut_at, liver_segments, pancreas_parts
+from vision.geometry import CTVolume, Mask, Notice
+from vision.measure import (
+    NON_CONTRAST,
+    SIDE_LANDMARKS,
+    Regions,
+    anatomical_side_check,
+    cut_at,
+    intensity,
+    liver_segments,
+    pancreas_parts,
+)
 from vision.segmenter import Encoding, Progress, Segmenter, no_progress
 from vision.structures import by_name
 
@@ -35,6 +44,19 @@ IN_VIEW_WITH = {
     "postcava": ("liver",),
 }
 """A structure's place is in the scan when one of these is seen and complete: they span its level of the body."""
+
+
+SHOWN_BY = {
+    **dict.fromkeys(("lung_left", "lung_right"), ("chest", "abdomen")),
+    **dict.fromkeys(("femur_left", "femur_right"), ("abdomen", "legs")),
+}
+"""Regions of the scan in which a structure can lie, where these are not chest and abdomen."""
+TRUNK = ("chest", "abdomen")
+REGION_FACTS = ("head_mm", "chest_mm", "abdomen_mm", "legs_mm")
+"""Facts of the gate (`vision.io.judge`)."""
+
+UNENHANCED_HU = 75.0
+"""Median of the aorta: 35 to 55 HU without contrast medium, from 90 HU on with it, even in late phases."""
 
 
 def ability(segmented: frozenset[str], structure: str) -> Ability:
@@ -94,6 +116,32 @@ class Scene:
                 if sight.mask and not sight.cut_at:
                     return True
         return False
+
+    def shows(self, structure: str) -> bool:
+        """Whether the regions that the gate recognised can hold a structure; True where it recognised none."""
+        regions = {fact.removesuffix("_mm") for fact in self.ct.facts if fact in REGION_FACTS}
+        return not regions or bool(regions & set(SHOWN_BY.get(structure, TRUNK)))
+
+    def notices(self) -> tuple[Notice, ...]:
+        """Warnings that follow from what an encoded CT shows: organs on the wrong side, no contrast medium."""
+        if self._encoding is None:
+            return ()
+        flip = self.side_doubt()
+        unsaid = "phase" not in self.ct.facts and self.is_unenhanced()
+        return (*((flip,) if flip else ()), *((NON_CONTRAST,) if unsaid else ()))
+
+    def is_unenhanced(self) -> bool:
+        """Whether the CT was taken without contrast medium: by what the file says, else by the HU of the aorta."""
+        if "phase" in self.ct.facts:
+            return self.ct.facts["phase"] == "non_contrast"
+        aorta = self._landmark("aorta")
+        found = None if aorta is None else intensity(self.ct, aorta)
+        return found is not None and found.p50 < UNENHANCED_HU
+
+    def side_doubt(self) -> Notice | None:
+        """A warning when organs lie on the wrong side: left and right are then not certain."""
+        landmarks = {name: self._landmark(name) for name in SIDE_LANDMARKS}
+        return anatomical_side_check({name: mask for name, mask in landmarks.items() if mask is not None})
 
     def confidence(self, part: Mask) -> float | None:
         """The segmenter's confidence in one piece of a structure."""

@@ -109,6 +109,7 @@ def test_facts_are_numbers_and_our_own_words(tmp_path: Path) -> None:
         "kernel": "soft",
         "contrast_delay_s": 71.0,
         "phase": "portal_venous",
+        "abdomen_mm": 160.0,
     }
     assert "W_CONTRAST_UNKNOWN" not in codes(ct)
 

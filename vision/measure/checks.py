@@ -15,6 +15,12 @@ ORDER = ("superior", "inferior", "left", "right", "anterior", "posterior")
 TOUCH_MM2 = 25.0
 TOUCH_SHARE = 0.1
 RIGHT_OF = (("liver", "spleen"), ("liver", "stomach"), ("postcava", "aorta"))
+SIDE_LANDMARKS = tuple(dict.fromkeys(name for pair in RIGHT_OF for name in pair))
+"""The structures whose order tells left from right."""
+NON_CONTRAST = Notice(
+    "W_NON_CONTRAST",
+    "The CT was taken without contrast medium: lesions that differ little from their organ cannot be seen.",
+)
 
 
 def cut_at(mask: Mask, body: Mask | None = None) -> tuple[str, ...]:
