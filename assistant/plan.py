@@ -39,8 +39,9 @@ class SkillCall(BaseModel):
     - asked ('presence' | 'open'): answer; template (str): report; formats (list[str]): export
     - change ('reject' | 'shrink' | 'grow' | 'undo'): correct
     - reason, near (list[str]) and words (str, what was not understood): refuse. Reasons: too_long, not_understood,
-      instructions, system, privacy, medical_advice, contradictory, unknown_structure (with structures
-      where lesions of known ones were asked for that nothing searches for), which_structure
+      instructions, system, privacy, medical_advice, contradictory (near is what the words could mean),
+      unknown_structure (with structures where lesions of known ones were asked for that nothing searches for),
+      which_structure
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

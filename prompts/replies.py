@@ -123,6 +123,7 @@ REPORT = {
 }
 REFUSE = {
     "refuse_unknown_structure": "I do not know that structure. The nearest that I know: {structures}.",
+    "refuse_unknown_word": "I do not know that structure.",
     "refuse_no_structure": "Please name a structure. I can segment: {structures}.",
     "refuse_unsupported": "This model cannot segment {structures} yet.",
     "refuse_unsupported_near": "This model cannot segment {structures} yet. It can segment: {near}.",
@@ -134,10 +135,13 @@ REFUSE = {
     "refuse_outside": "I answer questions about the open CT only. Ask me to segment, measure, detect or locate.",
     "refuse_modality": "I read CT only.",
     "refuse_contradictory": "The question contradicts itself. Please say which structure and which side you mean.",
+    "refuse_contradictory_near": "The question contradicts itself. It could mean: {structures}. Please ask again with "
+    "one of them.",
     "refuse_advice": "I cannot diagnose or advise on treatment. I can measure what is seen on the CT.",
     "refuse_privacy": "I do not read names or other personal data, and keep none.",
     "refuse_too_long": "The question is too long. Please ask it in a few sentences.",
-    "refuse_unclear": "I did not understand the question. Try: segment the liver and give its volume.",
+    "refuse_unclear": "I did not understand the question. Please ask in English, for example: segment the liver "
+    "and give its volume.",
     "refuse_not_supported_skill": "I cannot do that yet.",
     "refuse_nothing_before": "Nothing was asked about before, so I do not know what is meant.",
     "refuse_dropped": "A sentence that no record covers was left out.",

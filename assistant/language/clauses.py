@@ -9,6 +9,7 @@ from functools import cache
 from assistant.language.lesions import compose_lesions
 from assistant.language.lexicon import FILLERS, SIDES, correct
 from assistant.language.mentions import Item, Mention, mention_items
+from assistant.language.screens import asks_advice
 from assistant.language.words import Token, clean, find_phrase, tokens_of
 from prompts import load_words
 from vision.structures import GROUPS
@@ -91,7 +92,7 @@ def clauses_of(question: str) -> list[Clause]:
         mention = _description(Clause(tuple(items)).full, "described") or _description(
             Clause(tuple(items)).full, "hinted"
         )
-        if mention is not None:
+        if mention is not None and not asks_advice(mention.words):
             return [Clause((Token("segment", "segment"), mention))]
     clauses: list[Clause] = []
     earlier: list[Mention] = []

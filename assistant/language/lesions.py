@@ -182,7 +182,8 @@ def _lesion_of(lesion: Mention, organs: Sequence[Mention]) -> Mention:
         words = f"{lesion.words} of the {organs[0].words}"
         return replace(lesion, words=words, structures=named, group=None, role="unsearched")
     kept = lesion.structures if not lesion.is_generic_lesion else tuple(dict.fromkeys(structures))
-    return replace(lesion, structures=kept, group=None, within=tuple(dict.fromkeys(within)))
+    clash = any(organ.contradiction and len(organ.sides) == 2 for organ in organs)
+    return replace(lesion, structures=kept, group=None, within=tuple(dict.fromkeys(within)), contradiction=clash)
 
 
 def _whole_pair(organs: Sequence[Mention], pair: str | None) -> bool:

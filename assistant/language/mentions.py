@@ -44,6 +44,10 @@ _NOT_A_SIDE = frozenset(
 DESCRIBING = frozenset(
     {"malignant", "benign", "suspicious", "suspected", "focal", "primary", "metastatic", "possible", "potential"}
 )
+_AT = frozenset({"(", "on", "at", "in", "the", "of", "patient", "his", "her"}) | {
+    *("only", "located", "lying", "situated", "found", "which", "that", "is", "side")
+}
+"""Words that say where the one thing just named lies, and name no second one."""
 _GENERIC_LESIONS = frozenset({"lesions", "tumors", "cysts"})
 _ONE_SIDED = frozenset(
     {"liver", "spleen", "pancreas", "stomach", "gall_bladder", "bladder", "prostate"}
@@ -185,10 +189,25 @@ def _bind_sides(items: list[Item]) -> list[Item]:
         if _has_sides(item):
             sides = dict.fromkeys((*_sides_before(items, index), *item.sides))
             sides |= dict.fromkeys(_sides_after(items, index))
-            bound[index] = _with_sides(item, tuple(sides))
+            bound[index] = replace(_with_sides(item, tuple(sides)), contradiction=_sides_clash(items, index, item))
         elif item.structures[0] in _ONE_SIDED and not item.group and word_at(items, index - 1) in ("left", "right"):
             bound[index] = replace(item, words=f"{word_at(items, index - 1)} {item.words}", contradiction=True)
     return bound
+
+
+def _sides_clash(items: Sequence[Item], index: int, mention: Mention) -> bool:
+    """Whether one thing is put on both sides: 'the left right kidney', 'the left kidney on the right side'."""
+    before = SIDES.get(word_at(items, index - 1))
+    first = SIDES.get(word_at(items, index - 2))
+    if before and first and before != first:
+        return not mention.words.endswith("s")
+    step = index + 1
+    while word_at(items, step) in _AT:
+        step += 1
+    after = SIDES.get(word_at(items, step))
+    if not before or not after or step == index + 1 or word_at(items, step + 1) in _NOT_A_SIDE:
+        return False
+    return before != after and not _binds_forward(items, step + 1)
 
 
 def _with_sides(mention: Mention, sides: tuple[str, ...]) -> Mention:

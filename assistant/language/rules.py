@@ -41,7 +41,7 @@ def _calls(asked: Sequence[Asked], index: int, memory: Memory) -> list[SkillCall
     if item.advice:
         return [_refuse("medical_advice")]
     if any(mention.contradiction for mention in item.mentions):
-        return [_refuse("contradictory", words=" ".join(m.words for m in item.mentions))]
+        return [_contradictory(item.mentions)]
     refused = [_unsearched(mention) for mention in item.clause.mentions if mention.role == "unsearched"]
     mentions = item.mentions
     unknown = [_refuse("unknown_structure", words=words) for words in unknown_names(item.clause, item.actions)]
@@ -194,6 +194,19 @@ def _refuse(reason: str, *, words: str = "") -> SkillCall:
     return SkillCall(
         name="refuse", arguments={"reason": reason, **({"words": words[:80]} if words else {}), "near": near}
     )
+
+
+def _contradictory(mentions: Sequence[Mention]) -> SkillCall:
+    """Which is meant? Asked back with everything that the words could mean: 'left liver kidney' is a liver or a left
+    kidney, 'the left kidney on the right side' one kidney or the other."""
+    sides = {side for m in mentions if m.contradiction for side in ("left", "right") if find_phrase((side,), m.words)}
+    meant: list[str] = []
+    for mention in mentions:
+        fitting = [name for name in mention.structures if by_name(name).side in sides]
+        meant += fitting if fitting and not mention.contradiction else mention.structures
+    words = " ".join(mention.words for mention in mentions)[:80]
+    arguments = {"reason": "contradictory", "words": words, "near": list(dict.fromkeys(meant))}
+    return SkillCall(name="refuse", arguments=arguments)
 
 
 def _unsearched(mention: Mention) -> SkillCall:

@@ -27,14 +27,17 @@ def show_help(bench: Bench) -> Reply:
 
 
 def refuse(bench: Bench) -> Reply:
-    """Say plainly what cannot be done and what is nearest."""
+    """Say plainly what cannot be done and what is nearest, or ask back which is meant."""
     reason = str(bench.call.arguments.get("reason", "not_understood"))
-    near = bench.call.arguments.get("near", ())
-    if reason == "unknown_structure" and near:
-        return Reply((say("refuse_unknown_structure", {}, {"structures": structure_list(near)}),))
-    if reason in ("unknown_structure", "which_structure"):
-        known = structure_list(sorted(bench.notebook.scene.segmenter.structures))
-        return Reply((say("refuse_no_structure", {}, {"structures": known}),))
+    near = {"structures": structure_list(bench.call.arguments.get("near", ()))}
+    known = {"structures": structure_list(sorted(bench.notebook.scene.segmenter.structures))}
+    if reason == "unknown_structure":
+        first = say("refuse_unknown_structure", {}, near) if near["structures"] else say("refuse_unknown_word", {})
+        return Reply((first, say("help_structures", {}, known)))
+    if reason == "which_structure":
+        return Reply((say("refuse_no_structure", {}, known),))
+    if reason == "contradictory" and near["structures"]:
+        return Reply((say("refuse_contradictory_near", {}, near),))
     return Reply((say(REFUSALS.get(reason, "refuse_unclear"), {}),))
 
 

@@ -183,9 +183,22 @@ def test_a_refusal_without_a_reason_asks_again() -> None:
     assert about_boxes(call("refuse")).ask("?").text == REPLIES["refuse_unclear"]
 
 
-def test_an_unknown_structure_lists_the_nearest() -> None:
+def test_an_unknown_structure_lists_the_nearest_and_what_can_be_segmented() -> None:
     answer = about_boxes(call("refuse", reason="unknown_structure", near=["liver", "spleen"])).ask("?")
-    assert answer.text == "I do not know that structure. The nearest that I know: liver and spleen."
+    known = "I can segment: aorta, gallbladder, left kidney, right kidney, liver, liver lesion and spleen."
+    assert answer.text == f"I do not know that structure. The nearest that I know: liver and spleen. {known}"
+    assert about_boxes().ask("How big is the zzzz?").text == f"I do not know that structure. {known}"
+
+
+def test_a_contradiction_is_asked_back_with_what_it_could_mean() -> None:
+    conversation = about_boxes()
+    answer = conversation.ask("Segment the left liver kidney.")
+    assert answer.text == (
+        "The question contradicts itself. It could mean: liver and left kidney. Please ask again with one of them."
+    )
+    assert answer.findings == ()
+    assert [finding.structure for finding in conversation.ask("The left kidney.").findings] == ["kidney_left"]
+    assert about_boxes(call("refuse", reason="contradictory")).ask("?").text == REPLIES["refuse_contradictory"]
 
 
 @pytest.mark.parametrize(("skill", "reply"), [("classify", "refuse_not_supported_skill"), ("export", "export_how")])
