@@ -5,15 +5,26 @@ pydantic models only; `answer_schema()` is the JSON Schema of answer.json. Voxel
 
 from __future__ import annotations
 
+import unicodedata
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from assistant.plan import SkillCall
 
 SCHEMA_VERSION = "1.0"
 INTENDED_USE = "Research only. AI-generated, preliminary, not for clinical use."
+
+
+LONGEST_KEPT = 4000
+_UNREADABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+
+
+def readable(text: str) -> str:
+    """A person's words as they may be kept: without control, direction and unpaired characters, cut at LONGEST_KEPT."""
+    kept = "".join(c for c in text[: LONGEST_KEPT + 1] if c in "\n\t" or unicodedata.category(c) not in _UNREADABLE)
+    return kept if len(text) <= LONGEST_KEPT else f"{kept[:LONGEST_KEPT]} [cut]"
 
 
 class Record(BaseModel):
@@ -124,7 +135,7 @@ class AnswerRecord(Record):
 
     schema_version: str = SCHEMA_VERSION
     intended_use: str = INTENDED_USE
-    question: str
+    question: Annotated[str, AfterValidator(readable)]
     text: str
     findings: tuple[Finding, ...] = ()
     report: Report | None = None
