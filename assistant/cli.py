@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from assistant import commands_evaluate
+from assistant import commands_evaluate, commands_report
 from assistant.logs import install_clean_logs
-from assistant.terminal import INTERRUPTED_EXIT_CODE, print_json, progress_bar, tell, tell_error
+from assistant.terminal import print_json, progress_bar, run_command, tell
 from vision.errors import UsageError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 train_app = typer.Typer(help="Train a model of your own.", no_args_is_help=True)
 app.add_typer(train_app, name="train")
+commands_report.register(app)
 commands_evaluate.register(app)
 
 CTPath = Annotated[Path, typer.Argument(metavar="CT", help="NIfTI file, DICOM folder, or a zip of either.")]
@@ -44,18 +45,20 @@ def ask(
     with progress_bar() as progress:
         conversation = open_ct(ct, series=series, progress=progress)
         answer = conversation.ask(question, progress=progress)
-    saved = answer.save(out) if out else None
     for warning in answer.record.warnings:
         tell(f"{warning.code}: {warning.text}")
+    # Said before it is saved: an answer is not lost with the disk.
     if json:
         tell(answer.text)
+    else:
+        typer.echo(answer.text)
+        tell(answer.record.intended_use)
+    saved = answer.save(out) if out else None
+    if json:
         # Only the saved record knows the files of its masks.
         typer.echo(
             (saved / "answer.json").read_text(encoding="utf-8") if saved else answer.record.model_dump_json(indent=1)
         )
-    else:
-        typer.echo(answer.text)
-        tell(answer.record.intended_use)
     if saved:
         tell(f"Saved to {saved}")
 
@@ -82,36 +85,6 @@ def info(json: JSONFlag = False) -> None:
         print_json(described)
     else:
         typer.echo(installation_text(described))
-
-
-@app.command()
-def report(
-    cases: Annotated[list[Path], typer.Argument(help="CTs, folders of CTs, or a manifest (.csv, .jsonl).")],
-    out: OutFolder,
-    question: Annotated[str, typer.Option(help="What to ask of every CT.")] = "Generate a report.",
-    formats: Annotated[str, typer.Option("--format", help="Any of md,html,json.")] = "md,html,json",
-    resume: Annotated[bool, typer.Option("--resume", help="Keep what an earlier run finished.")] = False,
-    num_parts: Annotated[int, typer.Option(help="Divide the cases among this many runs.")] = 1,
-    part_id: Annotated[int, typer.Option(help="Which part this run does, from 0.")] = 0,
-) -> None:
-    """Report on many CTs: a folder for each, results.jsonl, summary.csv, run.json."""
-    from assistant.batch import run_batch
-
-    with progress_bar() as progress:
-        result = run_batch(
-            cases,
-            out,
-            question=question,
-            resume=resume,
-            num_parts=num_parts,
-            part_id=part_id,
-            formats=[name.strip() for name in formats.split(",") if name.strip()],
-            progress=progress,
-        )
-    tell(f"{result.done} done, {result.skipped} kept, {len(result.failures)} failed. Results are in {result.out}")
-    for case_id, code in result.failures.items():
-        tell(f"  {case_id}: {code}")
-    raise typer.Exit(result.exit_code)
 
 
 @app.command()
@@ -190,14 +163,7 @@ def _credentials(auth: str | None) -> tuple[str, str] | None:
 def main() -> None:
     """Run the command and end with its exit code; no traceback ever reaches a person."""
     install_clean_logs()
-    try:
-        app()
-    except SystemExit as ended:
-        if ended.code == INTERRUPTED_EXIT_CODE:
-            tell("Interrupted; nothing half-done was kept.")
-        raise
-    except Exception as error:
-        sys.exit(tell_error(error))
+    sys.exit(run_command(app))
 
 
 if __name__ == "__main__":

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import Any
 
 import typer
@@ -17,11 +20,18 @@ from vision.segmenter import Progress, no_progress
 
 UNEXPECTED_EXIT_CODE = 1
 INTERRUPTED_EXIT_CODE = 130
+BROKEN_PIPE_EXIT_CODE = 141
+TERMINATED_EXIT_CODE = 143
+ENDINGS = {
+    INTERRUPTED_EXIT_CODE: "Interrupted; nothing half-done was kept.",
+    TERMINATED_EXIT_CODE: "Terminated; nothing half-done was kept.",
+}
 
 
 def tell(text: str) -> None:
-    """Say something to the person at the keyboard."""
-    typer.echo(text, err=True)
+    """Say something to the person at the keyboard; one who has left is told nothing."""
+    with suppress(BrokenPipeError):
+        typer.echo(text, err=True)
 
 
 def print_json(values: Any) -> None:
@@ -46,10 +56,60 @@ def progress_bar() -> Iterator[Progress]:
         yield show
 
 
+def run_command(command: Callable[[], object]) -> int:
+    """Run a command of the command line to its end, whatever that is, and return the exit code.
+
+    SIGINT ends it with 130, SIGTERM and SIGHUP with 143, a reader that closed the pipe with 141 and no words.
+    """
+    try:
+        with _ending_on_signals():
+            command()
+        return 0
+    except SystemExit as ended:
+        # typer answers a closed pipe with exit code 1.
+        code = BROKEN_PIPE_EXIT_CODE if isinstance(ended.__context__, BrokenPipeError) else ended.code
+    except KeyboardInterrupt:
+        code = INTERRUPTED_EXIT_CODE
+    except Exception as error:
+        return tell_error(error)
+    if code in ENDINGS:
+        tell(ENDINGS[code])
+    return code if isinstance(code, int) else int(code is not None)
+
+
+@contextmanager
+def _ending_on_signals() -> Iterator[None]:
+    """Let the first SIGINT, SIGTERM or SIGHUP unwind the command; the second one ends the process at once."""
+    caught = [signal.SIGINT, signal.SIGTERM]
+    if sys.platform != "win32":
+        caught.append(signal.SIGHUP)
+    # What is ignored stays so: nohup, and jobs in the background of a script.
+    before = {number: signal.getsignal(number) for number in caught if signal.getsignal(number) != signal.SIG_IGN}
+
+    def end(number: int, frame: FrameType | None) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_DFL)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise SystemExit(TERMINATED_EXIT_CODE)
+
+    for number in before:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def tell_error(error: Exception) -> int:
     """Say what went wrong and return the exit code; with BODYMAPS_DEBUG our own mistakes are raised again."""
     if isinstance(error, MemoryError):
         error = ResourceError("E_MEMORY", "The memory did not suffice.", "Close other programs or use a smaller CT.")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        from vision.io.atomic import output_error
+
+        error = output_error(error)
     if isinstance(error, UserError):
         tell(f"{error.code}: {error.what}\n{error.remedy}")
         return error.exit_code

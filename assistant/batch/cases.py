@@ -1,71 +1,134 @@
-"""Which CTs a batch is about: files, folders, zips, folders of cases, or a manifest."""
+"""Which CTs a batch is about: files, folders, zips, folders of cases, or a manifest; and what the cases are called."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
+import hmac
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from assistant.batch.manifest import SUFFIXES, TABLE_NAME, read_manifest
 from vision.errors import InputRefused, UsageError
+from vision.io.refusal import refusing
 
-MANIFEST_SUFFIXES = (".csv", ".jsonl")
-MANIFEST_COLUMNS = ("case_id", "input", "question")
 CT_SUFFIXES = (".nii.gz", ".nii", ".zip")
 CT_NAMES = ("ct.nii.gz", "ct.nii", "ct.zip")
-_CASE_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
+ID_DIGITS = 10
+
+
+@dataclass(frozen=True)
+class FoundCT:
+    """A file or folder that a CT can be read from. `case_id` is None where no manifest names the case."""
+
+    place: str
+    """Where in the inputs it was found, to be told instead of its name: 'input 3', 'row 5 of input 1'."""
+    input: Path
+    question: str
+    case_id: str | None = None
 
 
 @dataclass(frozen=True)
 class BatchCase:
-    """One CT of a batch. `case_id` is safe as a folder name; `input` is a file or folder that a CT can be read from."""
+    """One CT of a batch. `case_id` is safe as a folder name."""
 
     case_id: str
     input: Path
     question: str
 
 
-def read_cases(inputs: Sequence[str | Path], *, question: str) -> list[BatchCase]:
-    """Every case of the inputs in order; `question` is asked where a manifest names none.
+def find_cts(inputs: Sequence[str | Path], *, question: str, out: Path) -> list[FoundCT]:
+    """Every CT of the inputs in order; `question` is asked where a manifest asks none.
 
-    An input is a NIfTI file or zip (one case), a folder that holds `ct.nii.gz` or DICOM files (one case), any other
-    folder (each sub-folder, NIfTI file or zip in it is a case), or a manifest: CSV with the columns case_id, input
-    and perhaps question, or JSONL with the same keys; its paths are relative to the manifest.
-    Raises UsageError for a malformed manifest or two cases of one name, InputRefused for a missing or empty input.
+    An input is a NIfTI file or zip (one CT), a folder that holds `ct.nii.gz` or DICOM files (one), any other folder
+    (each sub-folder, NIfTI file or zip in it, apart from the batch's own `out`), or a manifest, whose paths are
+    relative to itself. Errors name an input by its position, never by its name.
+    Raises UsageError for no input, an input that is `out`, or a malformed manifest, InputRefused for a missing, empty
+    or unreadable input.
     """
-    cases = [case for name in inputs for case in _read_input(Path(name), question)]
-    if not cases:
+    found = [
+        ct
+        for number, path in enumerate(inputs, start=1)
+        for ct in _in_input(Path(path), number, question, out.resolve())
+    ]
+    if not found:
         raise UsageError("E_NO_CASES", "No case was given.", "Name CTs, folders of CTs or a manifest.")
-    _require_distinct(cases)
+    return found
+
+
+def name_cases(found: Sequence[FoundCT], name: Callable[[Path], str]) -> list[BatchCase]:
+    """The cases, called as their manifest has it, else by `name`. Raises UsageError for two of one name."""
+    seen: dict[str, str] = {}
+    cases = []
+    for ct in found:
+        case_id = ct.case_id or name(ct.input)
+        earlier = seen.setdefault(case_id.lower(), ct.place)
+        if earlier != ct.place:
+            raise UsageError(
+                "E_DUPLICATE_CASE",
+                f"Two cases would be called the same: {earlier} and {ct.place}.",
+                "Leave one out, or give each its own case_id in a manifest: case_id,input.",
+            )
+        cases.append(BatchCase(case_id, ct.input, ct.question))
     return cases
 
 
-def _read_input(source: Path, question: str) -> Iterator[BatchCase]:
-    if not source.exists():
-        raise InputRefused("E_NOT_FOUND", f"{source.name} does not exist.", "Check the path.")
-    if source.suffix.lower() in MANIFEST_SUFFIXES and source.is_file():
-        yield from _read_manifest(source, question)
+def opaque_name(path: Path, key: bytes) -> str:
+    """An id that tells nothing of the file's name to anyone without the key, and is the same whenever it is asked."""
+    return f"case-{hmac.digest(key, str(path.resolve()).encode(errors='surrogateescape'), 'sha256').hex()[:ID_DIGITS]}"
+
+
+def own_name(path: Path) -> str:
+    """A folder name for a CT: its own name, or that of its folder where a file is just called 'ct'."""
+    whole = path.resolve()
+    name = whole.parent.name if whole.name.lower() in CT_NAMES else whole.name
+    suffix = next((end for end in CT_SUFFIXES if name.lower().endswith(end)), "")
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", name[: len(name) - len(suffix)])
+    safe = safe.strip("._-")[:100].rstrip(".") or "case"
+    return f"case_{safe}" if TABLE_NAME.fullmatch(safe) else safe
+
+
+def _in_input(source: Path, number: int, question: str, out: Path) -> Iterator[FoundCT]:
+    place = f"input {number}"
+    _require_found(source, number)
+    if source.resolve() == out:
+        raise UsageError("E_OUT", f"The results would lie among the CTs of {place}.", "Name another folder with --out.")
+    if source.suffix.lower() in SUFFIXES and source.is_file():
+        for row in read_manifest(source, place):
+            yield FoundCT(
+                f"row {row.number} of {place}", source.parent / row.input, row.question or question, row.case_id
+            )
     elif source.is_dir():
-        yield from (BatchCase(_id_of(path), path, question) for path in _cases_in(source))
+        with refusing("E_PERM", f"Input {number} cannot be listed", "Check its permissions."):
+            inside = _cts_in(source, out)
+        if not inside:
+            raise InputRefused("E_EMPTY_FOLDER", f"Input {number} is an empty folder.", "Name one that holds CTs.")
+        for position, path in enumerate(inside, start=1):
+            yield FoundCT(place if len(inside) == 1 else f"CT {position} of {place}", path, question)
     else:
-        yield BatchCase(_id_of(source), source, question)
+        yield FoundCT(place, source, question)
 
 
-def _cases_in(folder: Path) -> list[Path]:
-    """The CTs of a folder: itself, or one for each entry."""
+def _require_found(source: Path, number: int) -> None:
+    try:
+        source.stat()
+    except PermissionError:
+        raise InputRefused("E_PERM", f"Input {number} cannot be read.", "Check its permissions.") from None
+    except (OSError, ValueError):
+        raise InputRefused("E_NOT_FOUND", f"Input {number} does not exist.", "Check the path.") from None
+
+
+def _cts_in(folder: Path, out: Path) -> list[Path]:
+    """The CTs of a folder: itself, or one for each entry; none where it is empty."""
     own = _own_ct(folder)
     if own is not None:
         return [own]
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    inside = [entry for entry in entries if entry.is_dir() or _is_ct_file(entry)]
+    others = [entry for entry in entries if entry.resolve() != out]
+    inside = [entry for entry in others if entry.is_dir() or _is_ct_file(entry)]
     if inside:
         return [(_own_ct(entry) or entry) if entry.is_dir() else entry for entry in inside]
-    if not entries:
-        raise InputRefused("E_EMPTY_FOLDER", f"{folder.name} is empty.", "Name a folder that holds CTs.")
-    return [folder]
+    return [folder] if others else []
 
 
 def _own_ct(folder: Path) -> Path | None:
@@ -75,78 +138,3 @@ def _own_ct(folder: Path) -> Path | None:
 
 def _is_ct_file(path: Path) -> bool:
     return path.is_file() and path.name.lower().endswith(CT_SUFFIXES)
-
-
-def _id_of(path: Path) -> str:
-    """A folder name for a CT: its own name, or that of its folder where a file is just called 'ct'."""
-    whole = path.resolve()
-    name = whole.parent.name if whole.name.lower() in CT_NAMES else whole.name
-    suffix = next((end for end in CT_SUFFIXES if name.lower().endswith(end)), "")
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", name[: len(name) - len(suffix)])
-    return safe.strip("._-")[:100].rstrip(".") or "case"
-
-
-def _read_manifest(manifest: Path, question: str) -> Iterator[BatchCase]:
-    try:
-        text = manifest.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError("E_MANIFEST", f"{manifest.name} is not UTF-8 text.", "Save it as UTF-8.") from error
-    rows = _csv_rows(manifest, text) if manifest.suffix.lower() == ".csv" else _json_rows(manifest, text)
-    for number, row in rows:
-        unknown = [key for key in row if key not in MANIFEST_COLUMNS]
-        if unknown:
-            raise _row_error(manifest, number, f"has the unknown column {unknown[0]!r}")
-        for key in ("case_id", "input"):
-            if not row.get(key):
-                raise _row_error(manifest, number, f"has no {key}")
-        if not _CASE_ID.fullmatch(row["case_id"]):
-            raise _row_error(manifest, number, f"has the case_id {row['case_id'][:40]!r}, which is no safe folder name")
-        yield BatchCase(row["case_id"], manifest.parent / row["input"], row.get("question") or question)
-
-
-def _csv_rows(manifest: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line number, cells by column) of every row that is not blank."""
-    reader = csv.DictReader(io.StringIO(text, newline=""), restkey="a cell too many", restval="", strict=True)
-    try:
-        for row in reader:
-            too_many = row.pop("a cell too many", None)
-            if too_many:
-                raise _row_error(manifest, reader.line_num, "has more cells than the header")
-            if any(row.values()):
-                yield reader.line_num, {key.strip(): value.strip() for key, value in row.items()}
-    except csv.Error as error:
-        raise _row_error(manifest, reader.reader.line_num, f"is not CSV ({error})") from error
-
-
-def _json_rows(manifest: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise _row_error(manifest, number, "is not JSON") from error
-        if not isinstance(row, dict) or not all(isinstance(value, str) for value in row.values()):
-            raise _row_error(manifest, number, "is not an object of texts")
-        yield number, row
-
-
-def _row_error(manifest: Path, number: int, what: str) -> UsageError:
-    return UsageError(
-        "E_MANIFEST",
-        f"Row {number} of {manifest.name} {what}.",
-        "A manifest has the columns case_id, input and perhaps question; a case_id is letters, digits, '.', '_', '-'.",
-    )
-
-
-def _require_distinct(cases: Iterable[BatchCase]) -> None:
-    """Raise UsageError for two cases of one name; upper and lower case are one, as on many disks."""
-    seen: set[str] = set()
-    for case in cases:
-        if case.case_id.lower() in seen:
-            raise UsageError(
-                "E_DUPLICATE_CASE",
-                f"Two cases are called {case.case_id!r}.",
-                "Give each its own case_id in a manifest: case_id,input.",
-            )
-        seen.add(case.case_id.lower())

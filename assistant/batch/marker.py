@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,18 +13,17 @@ from typing import Any
 from assistant.batch.cases import BatchCase
 from assistant.version import software_version
 from vision.errors import UsageError
-from vision.io import write_text
+from vision.io import Choices, write_text
 
 MARKER = "case.json"
 
 
 @dataclass(frozen=True)
 class Marker:
-    """What `<out>/<case_id>/case.json` holds. `row` carries no time, so that its bytes are the same in every run."""
+    """What `<out>/<case_id>/case.json` holds. It carries no time, so that its bytes are the same in every run."""
 
     fingerprint: str
     row: dict[str, Any]
-    seconds: float
 
     @property
     def failed(self) -> bool:
@@ -32,19 +31,30 @@ class Marker:
         return self.row["status"] != "done"
 
 
-def fingerprint(case: BatchCase, *, segmenter: str, formats: Iterable[str]) -> str:
-    """A hash that changes with the question, the model, the software, the formats or the input's files.
+def fingerprint(case: BatchCase, *, segmenter: str, formats: Iterable[str], choices: Choices) -> str:
+    """A hash that changes with the question, the model, the software, the formats, the choices or the input's files.
 
     Files count by relative name, size and time of change: reading gigabytes to skip them would not pay.
     """
-    state = [case.case_id, case.question, segmenter, software_version(), sorted(formats), _files_of(case.input)]
+    state = [
+        case.case_id,
+        case.question,
+        segmenter,
+        software_version(),
+        sorted(formats),
+        asdict(choices),
+        list(_files_of(case.input)),
+    ]
     return hashlib.sha256(json.dumps(state).encode()).hexdigest()
 
 
-def _files_of(source: Path) -> list[tuple[str, int, int]]:
+def _files_of(source: Path) -> Iterator[tuple[str, int, int]]:
     files = sorted(path for path in source.rglob("*") if path.is_file()) if source.is_dir() else [source]
-    stats = [(path, path.stat()) for path in files if path.is_file()]
-    return [(path.relative_to(source).as_posix(), stat.st_size, stat.st_mtime_ns) for path, stat in stats]
+    for path in files:
+        # One that cannot be looked at is the gate's to refuse.
+        with suppress(OSError, ValueError):
+            stat = path.stat()
+            yield path.relative_to(source).as_posix(), stat.st_size, stat.st_mtime_ns
 
 
 def write_marker(marker: Marker, folder: Path) -> None:
@@ -56,8 +66,9 @@ def read_marker(folder: Path) -> Marker | None:
     """The marker of a finished case, None where there is none or it cannot be read."""
     try:
         values = json.loads((folder / MARKER).read_text(encoding="utf-8"))
-        return Marker(values["fingerprint"], dict(values["row"]), float(values["seconds"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        marker = Marker(str(values["fingerprint"]), dict(values["row"]))
+        return marker if "status" in marker.row else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -69,24 +80,3 @@ def require_own_folder(folder: Path) -> None:
             f"The output folder already holds a {folder.name!r} that is not an earlier result.",
             "Name an empty folder with --out.",
         )
-
-
-def unfinished_folder(folder: Path) -> Path:
-    """A fresh hidden sibling to work in; what a killed run left there is removed."""
-    part = folder.with_name(f".{folder.name}.part")
-    for leftover in (part, _replaced(folder)):
-        if leftover.exists():
-            shutil.rmtree(leftover)
-    return part
-
-
-def put_in_place(part: Path, folder: Path) -> None:
-    """Rename a finished folder to its name; an earlier result gives way."""
-    if folder.exists():
-        folder.rename(_replaced(folder))
-    part.rename(folder)
-    shutil.rmtree(_replaced(folder), ignore_errors=True)
-
-
-def _replaced(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.old")

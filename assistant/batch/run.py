@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from assistant.batch.cases import BatchCase, read_cases
-from assistant.batch.marker import (
-    Marker,
-    fingerprint,
-    put_in_place,
-    read_marker,
-    require_own_folder,
-    unfinished_folder,
-    write_marker,
-)
-from assistant.batch.tables import done_row, failed_row, results_text, summary_text
-from assistant.records import INTENDED_USE, AnswerRecord
-from assistant.report import report_html, report_markdown
-from assistant.version import library_versions, software_version
-from vision.errors import Cancelled, ResourceError, UsageError, UserError
-from vision.io import write_text
-from vision.models.registry import read_models
+from assistant.batch.answering import OUTPUT_CODES, Setting, run_case
+from assistant.batch.cases import BatchCase, FoundCT, find_cts, name_cases, opaque_name, own_name
+from assistant.batch.marker import Marker, require_own_folder
+from assistant.batch.place import Place, open_place
+from assistant.batch.run_record import append_timing, run_file, timings_file, write_run_record
+from assistant.batch.tables import results_text, summary_text
+from vision.errors import ResourceError, UsageError
+from vision.io import ASK, Choices, write_text
 from vision.segmenter import Progress, Segmenter, no_progress
-
-if TYPE_CHECKING:
-    from assistant.answer import Answer
 
 FORMATS = ("md", "html", "json")
 FAILED_EXIT_CODE = 4
+RESULTS, SUMMARY = "results.jsonl", "summary.csv"
 
 
 @dataclass(frozen=True)
@@ -46,28 +32,15 @@ class BatchResult:
     skipped: int
     failures: Mapping[str, str]
     """Case id -> error code."""
+    left: int = 0
+    """Cases that were not begun because `max_failures` had failed."""
+    opaque: bool = False
+    """Whether cases have ids that tell nothing of their files."""
 
     @property
     def exit_code(self) -> int:
         """0, or 4 when some cases failed."""
         return FAILED_EXIT_CODE if self.failures else 0
-
-
-@dataclass(frozen=True)
-class _Setting:
-    """What is the same for every case of a run."""
-
-    out: Path
-    segmenter: Segmenter
-    formats: tuple[str, ...]
-
-    def fingerprint(self, case: BatchCase) -> str:
-        return fingerprint(case, segmenter=self.segmenter.name, formats=self.formats)
-
-    def finished(self, case: BatchCase) -> Marker | None:
-        """The marker of a case that was finished with these very settings."""
-        marker = read_marker(self.out / case.case_id)
-        return marker if marker and marker.fingerprint == self.fingerprint(case) else None
 
 
 def run_batch(
@@ -79,64 +52,81 @@ def run_batch(
     num_parts: int = 1,
     part_id: int = 0,
     formats: Sequence[str] = FORMATS,
+    case_names: bool = False,
+    max_failures: int | None = None,
+    timeout_s: float | None = None,
+    choices: Choices = ASK,
     segmenter: Segmenter | None = None,
     progress: Progress = no_progress,
 ) -> BatchResult:
-    """Ask `question` of every case and write `<out>/<case_id>/`, results.jsonl, summary.csv and run.json.
+    """Ask `question` of every case and write `<out>/<case_id>/`, results.jsonl, summary.csv, run.json, timings.jsonl.
 
-    `inputs` as in `read_cases`. `resume` keeps the cases that an earlier run answered with the same question, model,
-    software and files. Of `num_parts` machines number `part_id` (from 0) takes every num_parts-th case; each writes
-    the tables anew over all that is finished, so the last one writes them whole.
-    A case that cannot be answered becomes a row with its error code; the others go on. Raises UsageError for wrong
-    arguments, WeightsError without a model, and Cancelled when `progress` does; nothing half-done stays.
+    `inputs` as in `find_cts`. A case is called as its manifest has it, after its file with `case_names`, else by an
+    opaque id that later runs and other parts find again. `resume` keeps the cases that an earlier run answered with
+    the same question, model, software, choices and files; what failed is tried again. Of `num_parts` machines number
+    `part_id` (from 0) takes every num_parts-th case; each writes the tables anew over all that is finished, so the
+    last one writes them whole. Killed at any moment and resumed, a batch leaves the same bytes in every file but
+    run.json and timings.jsonl. The tables are gone while a run is under way.
+
+    A case that cannot be answered, or takes longer than `timeout_s`, becomes a row with its error code; the others go
+    on, until `max_failures` have failed. Raises UsageError for wrong arguments or a folder that another run writes to,
+    WeightsError without a model, ResourceError E_DISK or E_OUTPUT when results cannot be written, and Cancelled when
+    `progress` does; nothing half-done stays, and what was finished does.
     """
-    _check(out, num_parts, part_id, formats)
-    cases = read_cases(inputs, question=question)
-    mine = cases[part_id::num_parts]
-    for case in mine:
-        require_own_folder(out / case.case_id)
-    setting = _Setting(out, segmenter or _shipped_segmenter(), tuple(sorted(set(formats))))
-    out.mkdir(parents=True, exist_ok=True)
-    started, skipped = time.monotonic(), 0
-    markers: dict[str, Marker] = {}
-    for number, case in enumerate(mine):
-        marker = setting.finished(case) if resume else None
-        if marker is not None and not marker.failed:
-            skipped += 1
-        else:
-            marker = _run_case(case, setting, _share_of(progress, number, len(mine), case.case_id))
-        markers[case.case_id] = marker
-        progress(case.case_id, (number + 1) / len(mine))
-    _write_tables(cases, setting)
-    failures = {name: str(marker.row["code"]) for name, marker in markers.items() if marker.failed}
-    result = BatchResult(out, len(mine) - skipped - len(failures), skipped, failures)
-    name = "run.json" if num_parts == 1 else f"run-part-{part_id}-of-{num_parts}.json"
-    arguments = {"question": question, "resume": resume, "num_parts": num_parts, "part_id": part_id}
-    run = _run_record(setting, arguments, result, markers, time.monotonic() - started)
-    write_text(out / name, json.dumps(run, indent=1, ensure_ascii=False) + "\n")
+    check_part(num_parts, part_id)
+    _check(out, formats, max_failures, timeout_s)
+    found = find_cts(inputs, question=question, out=out)
+    segmenter = segmenter or _shipped_segmenter()
+    with open_place(out, num_parts=num_parts, part_id=part_id) as place:
+        cases = name_cases(found, own_name) if case_names else _opaque_cases(found, place)
+        mine = cases[part_id::num_parts]
+        for case in mine:
+            require_own_folder(out / case.case_id)
+        setting = Setting(place, segmenter, tuple(sorted(set(formats))), choices, timeout_s)
+        started = time.monotonic()
+        part = (part_id, num_parts)
+        try:
+            markers, skipped = _run_cases(mine, setting, part, resume, max_failures, progress)
+            _write_tables(cases, setting)
+            failures = {name: str(marker.row["code"]) for name, marker in markers.items() if marker.failed}
+            result = BatchResult(
+                out=out,
+                done=len(markers) - skipped - len(failures),
+                skipped=skipped,
+                failures=failures,
+                left=len(mine) - len(markers),
+                opaque=not case_names and any(ct.case_id is None for ct in found),
+            )
+            arguments = {"question": question, "resume": resume, "num_parts": num_parts, "part_id": part_id}
+            write_run_record(setting, part, arguments, result, time.monotonic() - started)
+        except ResourceError as error:
+            if error.code not in OUTPUT_CODES:
+                raise
+            remedy = f"{error.remedy} What was finished stays; go on with --resume."
+            raise ResourceError(error.code, error.what, remedy) from error
     return result
 
 
-def answer_case(case: BatchCase, segmenter: Segmenter, progress: Progress) -> Answer:
-    """Open one case and ask it its question."""
-    from assistant.api import open_ct
-
-    conversation = open_ct(case.input, segmenter=segmenter, progress=progress)
-    return conversation.ask(case.question, progress=progress)
-
-
-def _check(out: Path, num_parts: int, part_id: int, formats: Sequence[str]) -> None:
+def check_part(num_parts: int, part_id: int) -> None:
+    """Raise UsageError for a part that does not exist."""
     if num_parts < 1 or not 0 <= part_id < num_parts:
         raise UsageError(
             "E_PART",
             f"Part {part_id} of {num_parts} does not exist.",
             "Parts count from 0: --num-parts 4 goes with --part-id 0, 1, 2 or 3.",
         )
+
+
+def _check(out: Path, formats: Sequence[str], max_failures: int | None, timeout_s: float | None) -> None:
     unknown = [name for name in formats if name not in FORMATS]
     if unknown:
         raise UsageError("E_FORMAT", f"There is no format {unknown[0]!r}.", f"Formats are {', '.join(FORMATS)}.")
     if out.exists() and not out.is_dir():
-        raise UsageError("E_OUT", f"{out.name} is a file.", "Name a folder with --out.")
+        raise UsageError("E_OUT", "The output is a file.", "Name a folder with --out.")
+    if max_failures is not None and max_failures < 1:
+        raise UsageError("E_LIMIT", f"A batch cannot end after {max_failures} failures.", "Give 1 or more.")
+    if timeout_s is not None and not timeout_s > 0:
+        raise UsageError("E_LIMIT", f"No case ends in {timeout_s:g} s.", "Give more than 0 seconds.")
 
 
 def _shipped_segmenter() -> Segmenter:
@@ -145,92 +135,56 @@ def _shipped_segmenter() -> Segmenter:
     return default_segmenter()
 
 
+def _opaque_cases(found: Sequence[FoundCT], place: Place) -> list[BatchCase]:
+    key = place.key()
+    return name_cases(found, lambda path: opaque_name(path, key))
+
+
+def _run_cases(
+    mine: Sequence[BatchCase],
+    setting: Setting,
+    part: tuple[int, int],
+    resume: bool,
+    max_failures: int | None,
+    progress: Progress,
+) -> tuple[dict[str, Marker], int]:
+    """The markers of this part's cases by case id, and how many of them an earlier run had made."""
+    markers: dict[str, Marker] = {}
+    skipped = failed = 0
+    for number, case in enumerate(mine):
+        if max_failures is not None and failed >= max_failures:
+            break
+        marker = setting.finished(case) if resume else None
+        if marker is not None and not marker.failed:
+            skipped += 1
+        else:
+            if len(markers) == skipped:
+                # The first that is answered: from here on the tables of an earlier run are not true any more.
+                setting.place.forget((RESULTS, SUMMARY, run_file(part)))
+            started = time.monotonic()
+            marker = run_case(case, setting, _share_of(progress, number, len(mine), case.case_id))
+            failed += marker.failed
+            append_timing(setting.place.out / timings_file(part), case.case_id, time.monotonic() - started)
+        markers[case.case_id] = marker
+        progress(case.case_id, (number + 1) / len(mine))
+    return markers, skipped
+
+
 def _share_of(progress: Progress, number: int, count: int, case_id: str) -> Progress:
     """Progress within one case as a share of the batch."""
     return lambda step, share: progress(f"{case_id}: {step}", (number + min(max(share, 0.0), 1.0)) / count)
 
 
-def _run_case(case: BatchCase, setting: _Setting, progress: Progress) -> Marker:
-    """Answer one case in a hidden folder and rename that into place once it is whole."""
-    started = time.monotonic()
-    part = unfinished_folder(setting.out / case.case_id)
-    try:
-        try:
-            row = _answer_into(part, case, setting, progress)
-        except Cancelled:
-            raise
-        except Exception as error:
-            shutil.rmtree(part, ignore_errors=True)
-            row = failed_row(case, _as_user_error(error))
-        part.mkdir(exist_ok=True)
-        marker = Marker(setting.fingerprint(case), row, round(time.monotonic() - started, 3))
-        write_marker(marker, part)
-        put_in_place(part, setting.out / case.case_id)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return marker
-
-
-def _answer_into(part: Path, case: BatchCase, setting: _Setting, progress: Progress) -> dict[str, Any]:
-    answer_case(case, setting.segmenter, progress).save(part)
-    record = AnswerRecord.model_validate_json((part / "answer.json").read_text(encoding="utf-8"))
-    if "md" in setting.formats:
-        write_text(part / "report.md", report_markdown(record))
-    if "html" in setting.formats:
-        picture = part / "preview.png"
-        preview = picture.read_bytes() if picture.is_file() else None
-        write_text(part / "report.html", report_html(record, preview))
-    return done_row(case, record)
-
-
-def _as_user_error(error: Exception) -> UserError:
-    """What a failed case is told with; an error of ours stops the batch under BODYMAPS_DEBUG."""
-    if isinstance(error, UserError):
-        return error
-    if isinstance(error, MemoryError):
-        return ResourceError("E_MEMORY", "The memory did not suffice for this case.", "Free memory and use --resume.")
-    if os.environ.get("BODYMAPS_DEBUG"):
-        raise error
-    return UserError(
-        "E_UNEXPECTED",
-        f"An unexpected {type(error).__name__} stopped this case.",
-        "Run with BODYMAPS_DEBUG=1 for details.",
-    )
-
-
-def _write_tables(cases: Iterable[BatchCase], setting: _Setting) -> None:
+def _write_tables(cases: Iterable[BatchCase], setting: Setting) -> None:
     """Write both tables from the markers; once more when another part finished a case meanwhile."""
     everything = list(cases)
     rows: list[dict[str, Any]] | None = None
     while True:
+        setting.place.require_present()
         finished = [setting.finished(case) for case in everything]
         found = [marker.row for marker in finished if marker is not None]
         if found == rows:
             return
         rows = found
-        write_text(setting.out / "results.jsonl", results_text(rows))
-        write_text(setting.out / "summary.csv", summary_text(rows))
-
-
-def _run_record(
-    setting: _Setting,
-    arguments: Mapping[str, Any],
-    result: BatchResult,
-    markers: Mapping[str, Marker],
-    seconds: float,
-) -> dict[str, Any]:
-    """run.json: what ran, with what, for how long; no paths."""
-    return {
-        "intended_use": INTENDED_USE,
-        "software": software_version(),
-        "libraries": library_versions(),
-        "segmenter": setting.segmenter.name,
-        "models": {name: model.sha256 for name, model in read_models().items()},
-        "arguments": {**arguments, "formats": setting.formats},
-        "counts": {"done": result.done, "skipped": result.skipped, "failed": len(result.failures)},
-        "failures": dict(result.failures),
-        "seconds": {
-            "total": round(seconds, 3),
-            "cases": {name: marker.seconds for name, marker in markers.items()},
-        },
-    }
+        write_text(setting.place.out / RESULTS, results_text(rows))
+        write_text(setting.place.out / SUMMARY, summary_text(rows))

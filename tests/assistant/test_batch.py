@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import dataclass
+import time
 from pathlib import Path
 
 import pytest
 
-from assistant.batch import BatchResult, run, run_batch
+from assistant.answer import Answer
+from assistant.batch import BatchResult, answering, run_batch
+from assistant.batch.answering import Setting
 from assistant.batch.cases import BatchCase
 from assistant.batch.marker import read_marker
-from assistant.records import AnswerRecord, Finding, Measurement, Status, WarningRecord
+from assistant.records import AnswerRecord, Finding, Measurement, Status, Step, WarningRecord
+from tests.assistant.fake_conversation import small_ct
+from tests.assistant.killed import contents
 from tests.fakes import BoxSegmenter
 from vision.errors import Cancelled, InputRefused, UsageError
-from vision.segmenter import Progress, Segmenter
+from vision.io import Choices
+from vision.segmenter import Progress
 
-
-@dataclass(frozen=True)
-class WrittenAnswer:
-    """An answer that is only its record."""
-
-    record: AnswerRecord
-
-    def save(self, folder: Path) -> Path:
-        folder.mkdir()
-        (folder / "answer.json").write_text(self.record.model_dump_json(), encoding="utf-8")
-        return folder
+TIMED = frozenset({"run.json", "timings.jsonl"})
+"""What may differ between two runs over the same cases."""
 
 
 def finding(number: int, structure: str, volume_ml: float) -> Finding:
@@ -37,7 +33,7 @@ def finding(number: int, structure: str, volume_ml: float) -> Finding:
     return Finding(id=f"F{number}", structure=structure, status=Status.SEEN, confidence=0.9, measurements=(volume,))
 
 
-def answer_by_size(case: BatchCase, segmenter: Segmenter, progress: Progress) -> WrittenAnswer:
+def answer_by_size(case: BatchCase, setting: Setting, progress: Progress) -> Answer:
     """The liver has as many mL as the file has bytes; a file that says 'bad' is refused."""
     progress("looking", 0.5)
     text = case.input.read_text()
@@ -52,15 +48,16 @@ def answer_by_size(case: BatchCase, segmenter: Segmenter, progress: Progress) ->
         findings=(finding(1, "liver", float(len(text))), *lesions),
         warnings=(WarningRecord(code="W_PARTIAL", text="Cut."),),
         planner="rules",
-        segmenter=segmenter.name,
-        seconds={"total": 1.0},
+        segmenter=setting.segmenter.name,
+        trace=(Step(skill="segment", detail="liver", seconds=time.monotonic()),),
+        seconds={"total": time.monotonic()},
     )
-    return WrittenAnswer(record)
+    return Answer(record, {}, small_ct((4, 4, 4)))
 
 
 @pytest.fixture(autouse=True)
 def _fake_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "answer_case", answer_by_size)
+    monkeypatch.setattr(answering, "answer_case", answer_by_size)
 
 
 @pytest.fixture
@@ -74,7 +71,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def batch(folder: Path, out: Path, **options) -> BatchResult:
-    return run_batch([folder], out, segmenter=BoxSegmenter(), **options)
+    """The files are no patients' here, and tests read better with their names."""
+    return run_batch([folder], out, **({"segmenter": BoxSegmenter(), "case_names": True} | options))
 
 
 def tables(out: Path) -> tuple[bytes, bytes]:
@@ -127,11 +125,10 @@ def test_killed_and_resumed_run_ends_with_the_same_bytes(folder: Path, tmp_path:
 
     with pytest.raises(Cancelled, match="Stopped"):
         batch(folder, tmp_path / "out", progress=stopping)
-    left = [path.name for path in (tmp_path / "out").iterdir()]
-    assert not [name for name in left if name.startswith(".")]
-    assert all(read_marker(tmp_path / "out" / name) for name in left)
+    assert not (tmp_path / "out" / ".bodymaps").exists()
+    assert all(read_marker(path) for path in (tmp_path / "out").iterdir() if path.is_dir())
     batch(folder, tmp_path / "out", resume=True)
-    assert tables(tmp_path / "out") == tables(tmp_path / "whole")
+    assert contents(tmp_path / "out", without=TIMED) == contents(tmp_path / "whole", without=TIMED)
 
 
 def test_resume_answers_only_what_is_not_done(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,21 +136,27 @@ def test_resume_answers_only_what_is_not_done(folder: Path, tmp_path: Path, monk
     (folder / "case1.nii.gz").write_text("changed")
     asked: list[str] = []
 
-    def noting(case: BatchCase, segmenter: Segmenter, progress: Progress) -> WrittenAnswer:
+    def noting(case: BatchCase, setting: Setting, progress: Progress) -> Answer:
         asked.append(case.case_id)
-        return answer_by_size(case, segmenter, progress)
+        return answer_by_size(case, setting, progress)
 
-    monkeypatch.setattr(run, "answer_case", noting)
+    monkeypatch.setattr(answering, "answer_case", noting)
     assert batch(folder, tmp_path / "out", resume=True).skipped == 3
     assert asked == ["case1", "case2"]
 
 
 @pytest.mark.parametrize(
-    "change", [{"question": "Segment the spleen."}, {"formats": ("md",)}, {"segmenter": BoxSegmenter(name="other")}]
+    "change",
+    [
+        {"question": "Segment the spleen."},
+        {"formats": ("md",)},
+        {"segmenter": BoxSegmenter(name="other")},
+        {"choices": Choices(allow_gaps=True)},
+    ],
 )
 def test_resume_answers_again_what_was_answered_otherwise(folder: Path, tmp_path: Path, change: dict) -> None:
     batch(folder, tmp_path / "out")
-    assert run_batch([folder], tmp_path / "out", resume=True, **({"segmenter": BoxSegmenter()} | change)).skipped == 0
+    assert batch(folder, tmp_path / "out", resume=True, **change).skipped == 0
 
 
 def test_parts_cover_every_case_once_and_the_last_writes_the_whole_tables(folder: Path, tmp_path: Path) -> None:
@@ -174,14 +177,23 @@ def test_summary_sums_lesions_and_counts_them(folder: Path, tmp_path: Path) -> N
     assert (rows[2]["status"], rows[2]["code"], rows[2]["liver_volume_ml"]) == ("failed", "E_NOT_A_CT", "")
 
 
-def test_run_record_has_times_and_versions_and_no_path(folder: Path, tmp_path: Path) -> None:
+def test_run_record_has_versions_and_counts_and_no_path(folder: Path, tmp_path: Path) -> None:
     batch(folder, tmp_path / "out")
     text = (tmp_path / "out" / "run.json").read_text()
     record = json.loads(text)
-    assert set(record["seconds"]["cases"]) == {f"case{number}" for number in range(5)}
-    assert record["counts"] == {"done": 4, "skipped": 0, "failed": 1}
+    assert record["counts"] == {"done": 4, "skipped": 0, "failed": 1, "left": 0}
+    assert {"seconds", "libraries", "models", "software"} <= set(record)
     assert str(tmp_path) not in text
-    assert "seconds" not in (tmp_path / "out" / "results.jsonl").read_text()
+
+
+def test_times_stand_in_two_files_only(folder: Path, tmp_path: Path) -> None:
+    batch(folder, tmp_path / "out")
+    batch(folder, tmp_path / "out", resume=True)
+    lines = [json.loads(line) for line in (tmp_path / "out" / "timings.jsonl").read_text().splitlines()]
+    assert [line["case_id"] for line in lines] == ["case0", "case1", "case2", "case3", "case4", "case2"]
+    assert all(line["seconds"] >= 0 for line in lines)
+    batch(folder, tmp_path / "again")
+    assert contents(tmp_path / "out", without=TIMED) == contents(tmp_path / "again", without=TIMED)
 
 
 def test_result_never_replaces_what_no_batch_wrote(folder: Path, tmp_path: Path) -> None:
@@ -215,13 +227,13 @@ def test_wrong_argument_is_refused(folder: Path, tmp_path: Path, options: dict, 
 
 def test_output_that_is_a_file_is_refused(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
-    with pytest.raises(UsageError, match="E_OUT: out is a file"):
+    with pytest.raises(UsageError, match="E_OUT: The output is a file"):
         batch(folder, tmp_path / "out")
 
 
 def test_memory_that_runs_out_fails_the_case(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def greedy(case: BatchCase, segmenter: Segmenter, progress: Progress) -> WrittenAnswer:
+    def greedy(case: BatchCase, setting: Setting, progress: Progress) -> Answer:
         raise MemoryError
 
-    monkeypatch.setattr(run, "answer_case", greedy)
+    monkeypatch.setattr(answering, "answer_case", greedy)
     assert set(batch(folder, tmp_path / "out").failures.values()) == {"E_MEMORY"}

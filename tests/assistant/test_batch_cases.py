@@ -1,13 +1,16 @@
-"""Which cases the inputs of a batch hold, and which manifests are refused."""
+"""Which cases the inputs of a batch hold, what they are called, and which inputs are refused."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from assistant.batch.cases import read_cases
+from assistant.batch.cases import find_cts, name_cases, opaque_name, own_name
 from vision.errors import InputRefused, UsageError
+
+KEY = bytes(range(32))
 
 
 def touch(*paths: Path) -> None:
@@ -16,8 +19,9 @@ def touch(*paths: Path) -> None:
         path.write_text("x")
 
 
-def found(*inputs: Path) -> list[tuple[str, str]]:
-    return [(case.case_id, case.input.name) for case in read_cases(inputs, question="q")]
+def found(*inputs: Path, out: Path = Path("nowhere")) -> list[tuple[str, str]]:
+    cases = name_cases(find_cts(inputs, question="q", out=out), own_name)
+    return [(case.case_id, case.input.name) for case in cases]
 
 
 def test_folder_of_cases_holds_one_for_each_entry(tmp_path: Path) -> None:
@@ -36,19 +40,48 @@ def test_folder_of_dicom_files_is_one_case(tmp_path: Path) -> None:
     assert found(tmp_path / "series") == [("series", "series")]
 
 
-def test_file_called_ct_takes_the_name_of_its_folder(tmp_path: Path) -> None:
-    touch(tmp_path / "p 7!" / "ct.nii.gz")
-    assert found(tmp_path / "p 7!" / "ct.nii.gz") == [("p_7", "ct.nii.gz")]
+def test_results_among_the_cts_are_no_case(tmp_path: Path) -> None:
+    touch(tmp_path / "a.nii", tmp_path / "reports" / "case-0" / "answer.json")
+    assert found(tmp_path, out=tmp_path / "reports") == [("a", "a.nii")]
 
 
-def test_empty_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputRefused, match="E_EMPTY_FOLDER"):
-        found(tmp_path)
+def test_results_that_would_lie_among_the_cts_are_refused(tmp_path: Path) -> None:
+    touch(tmp_path / "cts" / "a.nii")
+    with pytest.raises(UsageError, match="E_OUT: The results would lie among the CTs of input 1"):
+        found(tmp_path / "cts", out=tmp_path / "x" / ".." / "cts")
 
 
-def test_missing_input_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputRefused, match=r"E_NOT_FOUND: no\.nii does not exist"):
-        found(tmp_path / "no.nii")
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("p 7!/ct.nii.gz", "p_7"),
+        ("scan.nii.gz", "scan"),
+        ("Müller, Jörg.nii", "M_ller_J_rg"),
+        ("--rm -rf.zip", "rm_-rf"),
+        ("...nii", "case"),
+        ("results.jsonl.nii.gz", "case_results.jsonl"),
+        ("run-part-0-of-2.json", "case_run-part-0-of-2.json"),
+        (f"{'x' * 180}.nii", "x" * 100),
+    ],
+)
+def test_own_name_is_a_safe_folder_name(tmp_path: Path, path: str, name: str) -> None:
+    assert own_name(tmp_path / path) == name
+
+
+def test_opaque_name_depends_on_the_key_and_the_resolved_path_alone(tmp_path: Path) -> None:
+    touch(tmp_path / "doe^jane.nii")
+    name = opaque_name(tmp_path / "doe^jane.nii", KEY)
+    assert re.fullmatch("case-[0-9a-f]{10}", name)
+    assert opaque_name(tmp_path / "sub" / ".." / "doe^jane.nii", KEY) == name
+    assert opaque_name(tmp_path / "doe^joan.nii", KEY) != name
+    assert opaque_name(tmp_path / "doe^jane.nii", bytes(32)) != name
+
+
+def test_two_cases_of_one_name_are_refused_by_their_places(tmp_path: Path) -> None:
+    touch(tmp_path / "x" / "case.nii", tmp_path / "y" / "a.nii", tmp_path / "y" / "CASE.nii")
+    with pytest.raises(UsageError, match=r"E_DUPLICATE_CASE: .*: input 1 and CT 1 of input 2") as refused:
+        found(tmp_path / "x" / "case.nii", tmp_path / "y")
+    assert "CASE.nii" not in str(refused.value)
 
 
 def test_no_input_is_refused() -> None:
@@ -56,57 +89,30 @@ def test_no_input_is_refused() -> None:
         found()
 
 
-def test_two_cases_of_one_name_are_refused(tmp_path: Path) -> None:
-    touch(tmp_path / "x" / "case.nii", tmp_path / "y" / "CASE.nii")
-    with pytest.raises(UsageError, match="E_DUPLICATE_CASE"):
-        found(tmp_path / "x" / "case.nii", tmp_path / "y" / "CASE.nii")
+def test_refused_input_is_told_by_its_position_and_never_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "roe_jane").mkdir()
+    touch(tmp_path / "a.nii")
+    for bad, said in (
+        (tmp_path / "roe_jane", "E_EMPTY_FOLDER: Input 2 is an empty folder"),
+        (tmp_path / "roe_jane.nii", "E_NOT_FOUND: Input 2 does not exist"),
+        (tmp_path / f"roe_jane{'x' * 300}", "E_NOT_FOUND: Input 2 does not exist"),
+        (Path("roe_jane\0"), "E_NOT_FOUND: Input 2 does not exist"),
+    ):
+        with pytest.raises(InputRefused, match=said) as refused:
+            found(tmp_path / "a.nii", bad)
+        assert "jane" not in str(refused.value)
 
 
-def manifest(tmp_path: Path, text: str, name: str = "cases.csv") -> Path:
-    path = tmp_path / name
-    path.write_bytes(text.encode())
-    return path
+def test_input_that_may_not_be_looked_at_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbid(path: Path, **options: object) -> None:
+        raise PermissionError
 
-
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("cases.csv", "case_id,input,question\na,x.nii,Segment it.\n\nb,sub/y.nii,\n"),
-        ("cases.csv", "\ufeffcase_id,input,question\r\na,x.nii,Segment it.\r\nb,sub/y.nii,\r\n"),
-        (
-            "cases.jsonl",
-            '{"case_id":"a","input":"x.nii","question":"Segment it."}\n\n{"case_id":"b","input":"sub/y.nii"}',
-        ),
-    ],
-)
-def test_manifest_names_its_cases(tmp_path: Path, name: str, text: str) -> None:
-    cases = read_cases([manifest(tmp_path, text, name)], question="Default?")
-    assert [(case.case_id, case.input, case.question) for case in cases] == [
-        ("a", tmp_path / "x.nii", "Segment it."),
-        ("b", tmp_path / "sub" / "y.nii", "Default?"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "said"),
-    [
-        ("m.csv", "case_id,input\na,x.nii\nb,\n", "Row 3 of m.csv has no input"),
-        ("m.csv", "case_id,path\na,x.nii\n", "Row 2 of m.csv has the unknown column 'path'"),
-        ("m.csv", "case_id,input\na,x.nii,q,r\n", "Row 2 of m.csv has more cells"),
-        ("m.csv", "case_id,input\n../a,x.nii\n", "Row 2 of m.csv has the case_id '../a'"),
-        ("m.csv", 'case_id,input\na,"x\n', "Row 2 of m.csv is not CSV"),
-        ("m.jsonl", '{"case_id":"a","input":"x"}\nnope', "Row 2 of m.jsonl is not JSON"),
-        ("m.jsonl", '{"case_id":1,"input":"x"}', "Row 1 of m.jsonl is not an object of texts"),
-        ("m.csv", "case_id,input\na,x\nA,y\n", "E_DUPLICATE_CASE: Two cases are called 'A'"),
-        ("m.csv", "case_id,input\n", "E_NO_CASES"),
-    ],
-)
-def test_malformed_manifest_names_the_row(tmp_path: Path, name: str, text: str, said: str) -> None:
-    with pytest.raises(UsageError, match=said.replace(".", r"\.")):
-        read_cases([manifest(tmp_path, text, name)], question="q")
-
-
-def test_manifest_that_is_no_text_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "m.csv").write_bytes(b"\xff\xfe\x00\x80")
-    with pytest.raises(UsageError, match=r"m\.csv is not UTF-8"):
-        read_cases([tmp_path / "m.csv"], question="q")
+    (tmp_path / "cts").mkdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "iterdir", forbid)
+        with pytest.raises(InputRefused, match="E_PERM: Input 1 cannot be listed"):
+            found(tmp_path / "cts")
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "stat", forbid)
+        with pytest.raises(InputRefused, match="E_PERM: Input 1 cannot be read"):
+            found(tmp_path / "cts")

@@ -112,7 +112,7 @@ def test_info_for_people_names_what_is_missing() -> None:
         (("aks", "ct.nii.gz", "liver?"), 2, "Did you mean 'ask'"),
         (("ask", "ct.nii.gz"), 2, "Missing argument"),
         (("chat", "--auth", "anna"), 2, "E_AUTH: --auth is not USER:PASSWORD"),
-        (("report", "no-such-folder", "--out", "out"), 3, "E_NOT_FOUND: no-such-folder does not exist"),
+        (("report", "no-such-folder", "--out", "out"), 3, "E_NOT_FOUND: Input 1 does not exist"),
         (("train", "vision", "--cases", "none.json", "--out", "out"), 3, "E_NOT_FOUND: none.json does not exist"),
     ],
 )
