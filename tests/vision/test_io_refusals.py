@@ -70,7 +70,10 @@ def test_an_archive_with_one_name_twice_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_may_not_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vision.io.entries.os.access", lambda path, mode: False)
+    def denied(path: Path) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("vision.io.entries.os.scandir", denied)
     with pytest.raises(InputRefused, match="E_PERM"):
         read_ct(tmp_path)
 

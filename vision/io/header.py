@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 
 import numpy as np
 
 from vision.errors import InputRefused
 from vision.geometry import Grid, Notice
+from vision.geometry.grid import ORTHOGONALITY_TOLERANCE
+from vision.io.choices import ASK, Choices
+from vision.io.oddities import odd_fields
+from vision.io.orientation import SET_ORIENTATION, Header, as_text, read_orientation, skew_of
 from vision.io.refusal import EXPORT_AGAIN, Limits, refusing
 from vision.io.sniff import kind_of
 from vision.io.stream import ByteStream
+from vision.io.upright import RESAMPLED, upright_grid
 
 SPACING_MM = (0.2, 10.0)
 EXTENT_MM = (100.0, 2500.0)
 MICROSCOPIC_MM = 0.02
-AGREEMENT_VOXELS = 0.1
-MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
+SKEW_TO_TELL = 2e-4
+"""As a cosine: 0.06 mm over 300 mm. Direction cosines of six digits, as scanners write them, stay far below."""
 NUMBERS = ("u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8")
 LARGEST_OFFSET = 64 << 20
-SET_ORIENTATION = "Convert the CT again from DICOM with a tool that writes orientation (qform or sform)."
+
+_Place = tuple[Grid, np.ndarray | None, list[Notice]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NiftiHeader:
-    """What the gate lets through: `dtype` in the file's byte order, `offset` of the first voxel, scaling and grid."""
+    """What the gate lets through: `dtype` in the file's byte order, `offset` of the first voxel, scaling and grid.
 
+    `sheared` is the affine (4, 4) of voxels that are to be resampled to `grid`, None of all others, whose shape is the
+    grid's own.
+    """
+
+    shape: tuple[int, int, int]
     grid: Grid
+    sheared: np.ndarray | None
     volumes: int
     dtype: np.dtype
     offset: int
@@ -37,7 +48,7 @@ class NiftiHeader:
     notices: tuple[Notice, ...]
 
 
-def read_header(stream: ByteStream, limits: Limits) -> NiftiHeader:
+def read_header(stream: ByteStream, limits: Limits, choices: Choices = ASK) -> NiftiHeader:
     """Read and judge a NIfTI-1 or NIfTI-2 header of either byte order.
 
     Raises InputRefused: E_TYPE, E_TRUNCATED, E_PAIR, E_NO_ORIENTATION, E_HDR, E_DIMS, E_TOO_FEW_SLICES, E_SIZE,
@@ -62,9 +73,16 @@ def read_header(stream: ByteStream, limits: Limits) -> NiftiHeader:
     offset = _offset(float(fields["vox_offset"]), size)
     shape, volumes = _shape(fields["dim"], limits)
     slope, intercept = _scaling(float(fields["scl_slope"]), float(fields["scl_inter"]))
-    grid, notices = _grid(fields, shape)
+    said = Header(fields, shape)
+    grid, sheared, notices = _grid(said, limits, choices)
+    odd = odd_fields(said)
+    if odd:
+        text = f"The header holds in {', '.join(odd[:4])} what no program writes there: it may be damaged."
+        notices.append(Notice("W_HEADER_ODD", text))
     return NiftiHeader(
+        shape=shape,
         grid=grid,
+        sheared=sheared,
         volumes=volumes,
         dtype=_dtype(int(fields["datatype"]), int(fields["bitpix"]), endianness),
         offset=offset,
@@ -83,10 +101,11 @@ def _not_nifti(start: bytes) -> InputRefused:
 
 
 def _check_magic(block: bytes, size: int) -> None:
-    magic = block[344:348] if size == 348 else block[4:8]
-    if magic in (b"n+1\0", b"n+2\0"):
+    # The second half of NIfTI-2's magic is broken by a transfer as text, as in PNG.
+    magic = block[344:348] if size == 348 else block[4:12]
+    if magic in (b"n+1\0", b"n+2\0\r\n\x1a\n"):
         return
-    if magic in (b"ni1\0", b"ni2\0"):
+    if magic in (b"ni1\0", b"ni2\0\r\n\x1a\n"):
         raise InputRefused("E_PAIR", "This is the header of a .hdr/.img pair.", "Convert the pair to one .nii.gz.")
     if magic == b"\0\0\0\0" and size == 348:
         raise InputRefused("E_NO_ORIENTATION", "This is Analyze 7.5, which has no orientation.", SET_ORIENTATION)
@@ -151,60 +170,20 @@ def _scaling(slope: float, intercept: float) -> tuple[float, float]:
     return slope, intercept
 
 
-def _grid(fields: dict[str, np.ndarray], shape: tuple[int, int, int]) -> tuple[Grid, list[Notice]]:
-    """The grid by sform, else qform, in mm, both agreeing where both are given."""
-    notices = []
-    unit = int(fields["xyzt_units"]) & 7
-    if unit not in MM_PER_UNIT:
-        raise InputRefused("E_HDR", f"The unit of length has the unknown code {unit}.", EXPORT_AGAIN)
-    if unit == 0:
-        notices.append(Notice("W_UNITS_UNKNOWN", "The file names no unit of length; mm was taken."))
-    scale = np.diag([MM_PER_UNIT[unit]] * 3 + [1.0])
-    pixdim = _float64(fields["pixdim"])
-    steps_valid = bool(np.isfinite(pixdim[1:4]).all() and (pixdim[1:4] > 0).all())
-    has_sform, has_qform = int(fields["sform_code"]) > 0, int(fields["qform_code"]) > 0
-    if not has_sform and not has_qform:
-        raise InputRefused("E_NO_ORIENTATION", "The file does not say which side is which.", SET_ORIENTATION)
-    if not has_sform and not steps_valid:
-        raise InputRefused("E_SPACING", f"The voxel spacing is {_numbers(pixdim[1:4])}.", EXPORT_AGAIN)
-    grids = []
-    if has_sform:
-        rows = _float64(np.stack([fields["srow_x"], fields["srow_y"], fields["srow_z"]]))
-        grids.append(make_grid(shape, scale @ np.vstack([rows, (0, 0, 0, 1)])))
-    if not steps_valid:
-        notices.append(Notice("W_PIXDIM_IGNORED", "The header's voxel sizes are invalid; its affine was used."))
-    elif has_qform:
-        grids.append(make_grid(shape, scale @ _qform(fields, pixdim)))
-    else:
-        steps = pixdim[1:4] * scale[0, 0]
-        if np.abs(steps / grids[0].spacing_mm - 1).max() > 0.01:
-            raise _conflict(f"voxel sizes {_numbers(steps)}", f"an affine of {_numbers(grids[0].spacing_mm)} mm")
-    if len(grids) == 2:
-        corners = np.array(list(itertools.product(*[(0, n - 1) for n in shape])))
-        apart = float(np.linalg.norm(grids[0].to_mm(corners) - grids[1].to_mm(corners), axis=1).max())
-        if apart > AGREEMENT_VOXELS * min(grids[0].spacing_mm):
-            raise _conflict(f"a qform ({grids[1].axcodes})", f"an sform ({grids[0].axcodes}) {apart:.1f} mm apart")
-    check_size(grids[0])
-    return grids[0], notices
-
-
-def _float64(values: np.ndarray) -> np.ndarray:
-    """Widen untrusted numbers; a signalling NaN among them must not warn."""
-    with np.errstate(invalid="ignore"):
-        return np.asarray(values).astype(np.float64)
-
-
-def _qform(fields: dict[str, np.ndarray], pixdim: np.ndarray) -> np.ndarray:
-    from nibabel.quaternions import fillpositive, quat2mat
-
-    affine = np.eye(4)
-    with refusing("E_AFFINE", "The qform is not a rotation"):
-        imaginary = np.array([fields["quatern_b"], fields["quatern_c"], fields["quatern_d"]], dtype=np.float64)
-        rotation = quat2mat(fillpositive(imaginary, w2_thresh=-1e-5))
-        handed = -1.0 if pixdim[0] < 0 else 1.0
-        affine[:3, :3] = rotation * (pixdim[1:4] * (1.0, 1.0, handed))
-        affine[:3, 3] = [fields["qoffset_x"], fields["qoffset_y"], fields["qoffset_z"]]
-    return affine
+def _grid(header: Header, limits: Limits, choices: Choices) -> _Place:
+    """The grid of the voxels; of a sheared volume, when that was chosen, the upright one that it is to be put on."""
+    orientation = read_orientation(header, choices)
+    affine, shape, notices = orientation.affine, header.shape, list(orientation.notices)
+    skew = skew_of(affine)
+    sheared = choices.resample and ORTHOGONALITY_TOLERANCE < skew < np.inf
+    grid = upright_grid(shape, affine, limits) if sheared else make_grid(shape, affine)
+    if sheared:
+        notices.append(RESAMPLED)
+    elif skew > SKEW_TO_TELL:
+        degrees = np.degrees(np.arcsin(skew))
+        notices.append(Notice("W_AXES_SKEWED", f"The axes deviate from right angles by {degrees:.2g} degrees."))
+    check_size(grid)
+    return grid, affine if sheared else None, notices
 
 
 def make_grid(shape: tuple[int, int, int], affine: np.ndarray) -> Grid:
@@ -213,7 +192,8 @@ def make_grid(shape: tuple[int, int, int], affine: np.ndarray) -> Grid:
         with np.errstate(all="ignore"):
             return Grid(shape, affine)
     except ValueError as error:
-        raise InputRefused("E_AFFINE", f"The affine cannot be used: {error}.", SET_ORIENTATION) from None
+        resample = f"{SET_ORIENTATION} Or put a sheared CT on an upright grid with --resample."
+        raise InputRefused("E_AFFINE", f"The affine cannot be used: {error}.", resample) from None
 
 
 def check_size(grid: Grid) -> None:
@@ -224,7 +204,7 @@ def check_size(grid: Grid) -> None:
         raise _extent(grid)
     if spacing.min() < SPACING_MM[0] or spacing.max() > SPACING_MM[1]:
         raise InputRefused(
-            "E_SPACING", f"The voxel spacing is {_numbers(spacing)} mm; 0.2 to 10 mm is read.", "Check the header."
+            "E_SPACING", f"The voxel spacing is {as_text(spacing)} mm; 0.2 to 10 mm is read.", "Check the header."
         )
     if extent.max() > EXTENT_MM[1]:
         raise _extent(grid)
@@ -239,15 +219,5 @@ def require_body(grid: Grid) -> None:
 def _extent(grid: Grid) -> InputRefused:
     extent = np.multiply(grid.shape, grid.spacing_mm)
     return InputRefused(
-        "E_EXTENT", f"The CT measures {_numbers(extent)} mm.", "Check the unit and the spacing; whole CTs are read."
+        "E_EXTENT", f"The CT measures {as_text(extent)} mm.", "Check the unit and the spacing; whole CTs are read."
     )
-
-
-def _conflict(one: str, other: str) -> InputRefused:
-    return InputRefused(
-        "E_AFFINE_CONFLICT", f"The header contradicts itself: {one} and {other}.", "Convert the CT again from DICOM."
-    )
-
-
-def _numbers(values: np.ndarray | tuple[float, ...]) -> str:
-    return " x ".join(f"{float(value):.4g}" for value in values)

@@ -16,6 +16,9 @@ LOWEST, HIGHEST = -32768, 32767
 NORMALISED_RANGE = 20.0
 NONFINITE_SHARE = 1e-3
 SLAB_VOXELS = 1 << 20
+OFFSET = 1024
+LARGEST_HU = 30000
+"""Extended scales, ten times the usual one for metal, end at 30710; what is above means nothing."""
 CEILINGS_HU = (3071, 3072, 3095, 4095)
 
 
@@ -33,7 +36,7 @@ def to_hu(stored: np.ndarray, slope: float, intercept: float) -> tuple[np.ndarra
     Fewer than 0.1 % NaN or infinite voxels become air with a warning. Raises E_NONFINITE, E_HU.
     """
     if stored.dtype == np.int16 and slope == 1 and intercept == 0:
-        return _without_padding(stored)
+        return _within_scale(stored)
     whole, low, high, broken = True, np.inf, -np.inf, 0
     for piece in slabs(stored.shape):  # type: ignore[arg-type]
         scaled = _scaled(stored[piece], slope, intercept)
@@ -60,10 +63,21 @@ def to_hu(stored: np.ndarray, slope: float, intercept: float) -> tuple[np.ndarra
         if broken:
             scaled = np.where(np.isfinite(scaled), scaled, AIR_HU)
         hu[piece] = scaled
-    hu, notices = _without_padding(hu)
+    hu, notices = _within_scale(hu)
     if broken:
         notices.append(Notice("W_NONFINITE_REPAIRED", f"{broken} voxels were NaN or infinite and were set to air."))
     return hu, notices
+
+
+def without_offset(hu: np.ndarray) -> tuple[np.ndarray, list[Notice]]:
+    """Take away the 1024 that was added to HU, where it was; what is HU already is returned as it is."""
+    histogram = HUHistogram.of(hu)
+    if not histogram.is_offset:
+        return hu, []
+    fixed = hu - hu.dtype.type(OFFSET)
+    air = HUHistogram.of(fixed).peak(-1100, -850)
+    text = f"{OFFSET} was subtracted from every voxel, as chosen; most of the air then has {air} HU."
+    return fixed, [Notice("W_OFFSET_FIXED", text)]
 
 
 def _scaled(stored: np.ndarray, slope: float, intercept: float) -> np.ndarray:
@@ -72,14 +86,21 @@ def _scaled(stored: np.ndarray, slope: float, intercept: float) -> np.ndarray:
         return stored.astype(np.float64) * slope + intercept
 
 
-def _without_padding(hu: np.ndarray) -> tuple[np.ndarray, list[Notice]]:
-    """Set what lies far below air, which scanners write outside their field of view, to air."""
-    if hu.size == 0 or hu.min() >= PADDING_BELOW_HU:
-        return hu, []
-    for piece in slabs(hu.shape):  # type: ignore[arg-type]
-        part = hu[piece]
-        part[part < PADDING_BELOW_HU] = AIR_HU
-    return hu, [Notice("W_PADDING", "Voxels outside the scanner's field of view were set to air.")]
+def _within_scale(hu: np.ndarray) -> tuple[np.ndarray, list[Notice]]:
+    """Set what lies far below air, which scanners write outside their field of view, to air; cut off what is no metal.
+
+    W_METAL for the latter is `check_hu`'s.
+    """
+    notices = []
+    low, high = (hu.min(), hu.max()) if hu.size else (0, 0)
+    if low < PADDING_BELOW_HU:
+        notices.append(Notice("W_PADDING", "Voxels outside the scanner's field of view were set to air."))
+    if low < PADDING_BELOW_HU or high > LARGEST_HU:
+        for piece in slabs(hu.shape):  # type: ignore[arg-type]
+            part = hu[piece]
+            part[part < PADDING_BELOW_HU] = AIR_HU
+            np.minimum(part, LARGEST_HU, out=part)
+    return hu, notices
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,9 +114,12 @@ class HUHistogram:
         """Count (I, J, K) HU by slabs."""
         counts = np.zeros(HIGHEST - LOWEST + 1, dtype=np.int64)
         for piece in slabs(hu.shape):  # type: ignore[arg-type]
-            part = np.rint(hu[piece]) if hu.dtype.kind == "f" else hu[piece]
-            counts += np.bincount(part.ravel(order="K").astype(np.int32) - LOWEST, minlength=counts.size)
-        return cls(counts)
+            whole = (
+                np.rint(hu[piece]).astype(np.int16) if hu.dtype.kind == "f" else hu[piece].astype(np.int16, copy=False)
+            )
+            # Unsigned, HU below 0 come after those above; one pass widens them as bincount wants them.
+            counts += np.bincount(whole.ravel(order="K").view(np.uint16).astype(np.intp), minlength=counts.size)
+        return cls(np.roll(counts, -LOWEST))
 
     @property
     def minimum(self) -> int:
@@ -126,6 +150,12 @@ class HUHistogram:
         """The most frequent HU with low <= HU <= high; None when nothing lies there."""
         part = self.counts[low - LOWEST : high - LOWEST + 1]
         return int(part.argmax()) + low if part.any() else None
+
+    @property
+    def is_offset(self) -> bool:
+        """Whether air lies near 0 and most of the rest near 1024, as unsigned files without a rescale have it."""
+        nothing_below = self.share(LOWEST, -50) < 0.005 and self.share(0, 124) > 0.05
+        return nothing_below and self.share(874, 1274) > 0.6 * self.share(200, HIGHEST)
 
     @property
     def clipped_low(self) -> bool:
@@ -160,8 +190,12 @@ def check_hu(hu: np.ndarray, histogram: HUHistogram) -> list[Notice]:
     if histogram.share(LOWEST, -50) < 0.005:
         if high <= 255:
             raise _other_scale(f"The values run from {low} to {high}: a window was stored in 8 bits")
-        if histogram.share(0, 124) > 0.05 and histogram.share(874, 1274) > 0.6 * histogram.share(200, HIGHEST):
-            raise _other_scale("The values seem to be HU with about 1000 added")
+        if histogram.is_offset:
+            raise InputRefused(
+                "E_HU",
+                "The values seem to be HU with 1024 added; these are not Hounsfield units.",
+                "Export the CT again in Hounsfield units, or subtract 1024 with --fix-offset.",
+            )
         raise _not_ct(f"no voxel shows the density of air or fat (the values run from {low} to {high})")
     body = histogram.share(-300, HIGHEST)
     soft = histogram.share(-150, 300)

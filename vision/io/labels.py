@@ -10,10 +10,12 @@ import numpy as np
 
 from vision.errors import InputRefused, UsageError
 from vision.geometry import Grid, Mask
-from vision.io.entries import require_readable
+from vision.io.choices import ASK
+from vision.io.entries import file_entry, require_readable
 from vision.io.hu import slabs
 from vision.io.nifti import StoredVolume, read_nifti
 from vision.io.refusal import LIMITS, Limits, refusing
+from vision.io.stream import ByteStream
 from vision.io.write import SIDECAR_FORMAT, sidecar_of
 from vision.structures import STRUCTURES, UNIVERSAL32, by_name
 
@@ -86,8 +88,8 @@ def _from_files(files: list[Path], limits: Limits) -> dict[str, Mask]:
 def _whole_numbers(path: Path, limits: Limits) -> tuple[np.ndarray, Grid]:
     """A segmentation's voxels as uint8 or uint16, and its grid."""
     require_readable(path)
-    with refusing("E_CORRUPT", "The segmentation cannot be read"), path.open("rb") as file:
-        stored = read_nifti(file, volume=None, limits=limits)
+    with refusing("E_CORRUPT", "The segmentation cannot be read"), file_entry(path).stream() as file:
+        stored = read_nifti(ByteStream(file, limits.bytes), choices=ASK, limits=limits)
     if stored.voxels.dtype == np.uint8 and (stored.slope, stored.intercept) == (1.0, 0.0):
         return stored.voxels, stored.grid
     return _narrowed(stored), stored.grid
@@ -105,10 +107,14 @@ def _narrowed(stored: StoredVolume) -> np.ndarray:
 
 def _sidecar(path: Path) -> dict[int, str] | None:
     """The names that `write_label_map` put beside a label map; None when there are none of ours."""
-    if not path.is_file() or path.stat().st_size > SIDECAR_BYTES:
+    if not path.is_file():
         return None
     with refusing("E_LABEL", "The names beside the label map cannot be read", CHOOSE_ORDER):
-        content = json.loads(path.read_text(encoding="utf-8"))
+        with file_entry(path).stream() as file:
+            text = file.read(SIDECAR_BYTES + 1)
+        if len(text) > SIDECAR_BYTES:
+            return None
+        content = json.loads(text)
         if not isinstance(content, dict) or content.get("format") != SIDECAR_FORMAT:
             return None
         return {int(number): by_name(str(name)).name for number, name in content["labels"].items()}

@@ -24,6 +24,8 @@ class Limits:
     """In a folder or an archive."""
     archive_ratio: float = 100.0
     """Decompressed over compressed size of an archive above 200 MiB."""
+    gzip_ratio: float = 400.0
+    """Decompressed over compressed size of a CT above 64 MiB; real ones have 2 to 6, hardly any noise makes 20."""
     memory: int = 8 << 30
     """Address space of the process that reads."""
     seconds: float = 300.0
