@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,9 +23,10 @@ JSONFlag = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add both commands to the command line."""
+    """Add the commands to the command line."""
     app.add_typer(evaluate_app, name="evaluate")
     app.command()(benchmark)
+    app.command(name="benchmark-opening")(benchmark_opening)
 
 
 @evaluate_app.command()
@@ -127,6 +129,23 @@ def benchmark(
     else:
         _print_table(benchmark_table(timed))
         tell(timed.runs[0].text)
+
+
+def benchmark_opening(
+    ct: Annotated[Path, typer.Argument(metavar="CT", help="NIfTI file, DICOM folder, or a zip of DICOM.")],
+    runs: Annotated[int, typer.Option(help="How many runs of each reader, each in a fresh process.")] = 5,
+    json: JSONFlag = False,
+) -> None:
+    """Time how a CT is opened by the gate and by plain nibabel or pydicom, in turn."""
+    from vision.benchmark.opening import benchmark_opening as measure
+    from vision.benchmark.opening import opening_table
+
+    with progress_bar() as progress:
+        timed = measure(ct, runs=runs, progress=progress)
+    if json:
+        print_json(asdict(timed))
+    else:
+        _print_table(opening_table(timed))
 
 
 def _plain(score: RequestScore) -> dict[str, Any]:

@@ -51,6 +51,20 @@ def test_perfect_masks_score_one(
     assert (tmp_path / "out" / "scores.csv").is_file()
 
 
+def test_opening_is_timed_beside_the_plain_library(
+    case: tuple[Path, LabelMapSegmenter], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ct = case[0] / "ct.nii.gz"
+    for words in (["--json"], []):
+        monkeypatch.setattr(sys, "argv", ["bodymaps", "benchmark-opening", str(ct), "--runs", "1", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert not ended.value.code
+    table = capsys.readouterr().out.rpartition("}\n")[2]
+    assert "plain library" in table
+    assert "times as long" in table
+
+
 def test_table_names_the_structures(evaluate: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
     evaluate()
     shown = capsys.readouterr().out

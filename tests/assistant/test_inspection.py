@@ -10,6 +10,7 @@ from assistant import inspection
 from assistant.inspection import inspect_ct, inspection_text, skills_here
 from assistant.plan import SKILL_NAMES
 from vision.errors import InputRefused
+from vision.geometry import Notice
 from vision.io import Choices, write_ct
 from vision.phantom import make_phantom
 
@@ -24,7 +25,9 @@ def test_ct_is_described_with_its_skills(ct_file: Path) -> None:
     assert told["ct"]["spacing_mm"] == [4.0, 4.0, 5.0]
     assert set(told["skills"]) <= set(SKILL_NAMES)
     text = inspection_text(told)
-    assert "spacing mm             4.0 x 4.0 x 5.0" in text
+    assert "of 4 x 4 x 5 mm, axes " in text
+    assert "shows    chest 55 mm, abdomen 250 mm" in text
+    assert "phase    unknown" in text
     assert "describe" in text
 
 
@@ -39,7 +42,14 @@ def test_several_series_are_listed_to_choose_from(ct_file: Path, monkeypatch: py
     assert told["ct"] is None
     assert "choose one with --series" in inspection_text(told)
     with pytest.raises(InputRefused, match="E_SERIES_AMBIGUOUS"):
-        inspect_ct(ct_file, series="9")
+        inspect_ct(ct_file, choices=Choices(series="9"))
+
+
+def test_a_warning_of_the_ct_stands_at_the_skills_it_touches() -> None:
+    plain = skills_here()
+    here = skills_here([Notice("W_NON_CONTRAST", "No contrast."), Notice("W_METAL", "Metal.")])
+    assert here["detect"] == f"{plain['detect']} In this CT, without contrast medium, an empty search proves nothing."
+    assert here["describe"] == plain["describe"]
 
 
 def test_file_that_is_no_ct_is_refused(tmp_path: Path) -> None:

@@ -41,29 +41,29 @@ def noisy(hu: np.ndarray, sd: float = 10.0) -> np.ndarray:
     return np.clip(np.rint(hu + rng.normal(0, sd, hu.shape)), -1024, 3071).astype(np.int16)
 
 
-def chest() -> np.ndarray:
+def chest(scale: float = 1.0) -> np.ndarray:
     """A trunk whose two lungs fill every slice."""
-    hu = trunk().astype(float)
-    for side in (-75, 75):
-        hu[tube(side, 0, 50, 75)] = -850
+    hu = trunk(scale).astype(float)
+    for side in (-75 * scale, 75 * scale):
+        hu[tube(side, 0, 50 * scale, 75 * scale)] = -850
     return noisy(hu, 0)
 
 
-def head() -> np.ndarray:
+def head(scale: float = 1.0) -> np.ndarray:
     """A skull of 8 mm around a brain."""
     hu = np.full(SHAPE, -1000.0)
-    hu[tube(0, 0, 82, 100)] = -60
-    hu[tube(0, 0, 76, 94)] = 900
-    hu[tube(0, 0, 68, 86)] = 35
+    hu[tube(0, 0, 82 * scale, 100 * scale)] = -60
+    hu[tube(0, 0, 76 * scale, 94 * scale)] = 900
+    hu[tube(0, 0, 76 * scale - 8, 94 * scale - 8)] = 35
     return noisy(hu, 5)
 
 
-def legs() -> np.ndarray:
+def legs(scale: float = 1.0) -> np.ndarray:
     """Two thighs with their bones."""
     hu = np.full(SHAPE, -1000.0)
     for side in (-95, 95):
-        hu[tube(side, 0, 75, 80)] = -90
-        hu[tube(side, 0, 62, 68)] = 55
+        hu[tube(side, 0, 75 * scale, 80 * scale)] = -90
+        hu[tube(side, 0, 62 * scale, 68 * scale)] = 55
         hu[tube(side, 0, 14, 14)] = 700
     return noisy(hu)
 

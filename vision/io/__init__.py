@@ -3,10 +3,13 @@
 numpy only on import; nibabel, pydicom and highdicom load on first use.
 """
 
+from vision.io.apart import series_info
 from vision.io.atomic import write_atomically, write_bytes, write_text
+from vision.io.body import REGIONS
 from vision.io.choices import ASK, Choices
 from vision.io.describe import describe_ct
-from vision.io.dicom_series import SeriesInfo, series_table
+from vision.io.dicom_choice import series_table
+from vision.io.dicom_series import SeriesInfo
 from vision.io.labels import load_labels
 from vision.io.load import inventory, load_ct
 from vision.io.refusal import LIMITS, Limits
@@ -15,6 +18,7 @@ from vision.io.write import write_ct, write_label_map, write_mask
 __all__ = [
     "ASK",
     "LIMITS",
+    "REGIONS",
     "Choices",
     "Limits",
     "SeriesInfo",
@@ -22,6 +26,7 @@ __all__ = [
     "inventory",
     "load_ct",
     "load_labels",
+    "series_info",
     "series_table",
     "write_atomically",
     "write_bytes",

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -61,7 +61,7 @@ def inventory_apart(path: Path, *, limits: Limits, progress: Progress) -> list[S
     return [series_info(row) for row in reply["series"]]
 
 
-def series_info(values: dict[str, Any]) -> SeriesInfo:
+def series_info(values: Mapping[str, Any]) -> SeriesInfo:
     """A row of the inventory from its JSON values."""
     pairs = {name: tuple(values[name]) for name in ("shape", "spacing_mm") if values[name] is not None}
     return SeriesInfo(**{**values, **pairs})

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import binary_fill_holes, label, uniform_filter
 
 from vision.geometry import Grid, reorient_array
 
@@ -91,6 +90,8 @@ def look_at_body(hu: np.ndarray, grid: Grid) -> Body:
 
 def _section(plane: np.ndarray, floor: float, air: float, pixel_cm2: float) -> _Section:
     """What one axial plane shows: the body is its largest piece, air inside it included."""
+    from scipy.ndimage import binary_fill_holes, label
+
     pieces, _ = label(plane > floor)
     sizes = np.bincount(pieces.ravel())
     sizes[0] = 0
@@ -130,6 +131,8 @@ def _spine(coarse: np.ndarray, bodies: np.ndarray) -> float | None:
 
 def _noise(volume: np.ndarray, step: int) -> float | None:
     """The lower tenth of local standard deviations in soft tissue: what is even there differs by noise alone."""
+    from scipy.ndimage import uniform_filter
+
     found = []
     for k in range(0, volume.shape[2], 4 * step):
         plane = volume[:, :, k].astype(np.float32)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
 
 from vision.errors import UsageError
 
@@ -20,8 +19,8 @@ class Choices:
     """Number or id of the DICOM series, as `inventory` lists them."""
     volume: int | None = None
     """Which volume of a 4D NIfTI, from 0."""
-    prefer: Literal["qform", "sform"] | None = None
-    """Which of two contradicting NIfTI orientations is true."""
+    prefer: str | None = None
+    """Which of two contradicting NIfTI orientations is true: 'qform' or 'sform'."""
     assume_orientation: str | None = None
     """Axis codes such as 'LPS' for a NIfTI without orientation."""
     fix_offset: bool = False
