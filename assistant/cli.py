@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from assistant import commands_evaluate, commands_report
+from assistant import commands_evaluate, commands_report, gate_options
 from assistant.logs import install_clean_logs
 from assistant.terminal import print_json, progress_bar, run_command, tell
 from vision.errors import UsageError
+from vision.io import Choices
 
 app = typer.Typer(
     name="bodymaps",
@@ -26,7 +27,6 @@ commands_report.register(app)
 commands_evaluate.register(app)
 
 CTPath = Annotated[Path, typer.Argument(metavar="CT", help="NIfTI file, DICOM folder, or a zip of either.")]
-SeriesOption = Annotated[str | None, typer.Option(help="Which DICOM series, by number or id from 'inspect'.")]
 JSONFlag = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 OutFolder = Annotated[Path, typer.Option(help="Folder to write to.")]
 
@@ -35,15 +35,22 @@ OutFolder = Annotated[Path, typer.Option(help="Folder to write to.")]
 def ask(
     ct: CTPath,
     question: Annotated[str, typer.Argument(help="What you want to know, in your own words.")],
-    series: SeriesOption = None,
     out: Annotated[Path | None, typer.Option(help="Write answer.json, masks and a preview there.")] = None,
     json: JSONFlag = False,
+    series: gate_options.Series = None,
+    volume: gate_options.Volume = None,
+    prefer: gate_options.Prefer = None,
+    assume_orientation: gate_options.AssumeOrientation = None,
+    fix_offset: gate_options.FixOffset = False,
+    allow_gaps: gate_options.AllowGaps = False,
+    resample: gate_options.Resample = False,
 ) -> None:
     """Ask one question about one CT."""
     from assistant.api import open_ct
 
+    choices = Choices(series, volume, prefer, assume_orientation, fix_offset, allow_gaps, resample)
     with progress_bar() as progress:
-        conversation = open_ct(ct, series=series, progress=progress)
+        conversation = open_ct(ct, choices=choices, progress=progress)
         answer = conversation.ask(question, progress=progress)
     for warning in answer.record.warnings:
         tell(f"{warning.code}: {warning.text}")
@@ -64,11 +71,22 @@ def ask(
 
 
 @app.command()
-def inspect(ct: CTPath, series: SeriesOption = None, json: JSONFlag = False) -> None:
+def inspect(
+    ct: CTPath,
+    json: JSONFlag = False,
+    series: gate_options.Series = None,
+    volume: gate_options.Volume = None,
+    prefer: gate_options.Prefer = None,
+    assume_orientation: gate_options.AssumeOrientation = None,
+    fix_offset: gate_options.FixOffset = False,
+    allow_gaps: gate_options.AllowGaps = False,
+    resample: gate_options.Resample = False,
+) -> None:
     """Say what is in a CT file and what can be done with it; nothing is segmented."""
     from assistant.inspection import inspect_ct, inspection_text
 
-    inspected = inspect_ct(ct, series=series)
+    choices = Choices(series, volume, prefer, assume_orientation, fix_offset, allow_gaps, resample)
+    inspected = inspect_ct(ct, choices=choices)
     if json:
         print_json(inspected)
     else:
