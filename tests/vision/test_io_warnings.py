@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.vision.small_files import AFFINE, body_hu, dicom_slices, nifti_bytes, nifti_gz, write_series
+from tests.vision.small_files import AFFINE, body_hu, dicom_slices, nifti_gz, write_series
 from vision.geometry import CTVolume
 from vision.io import describe_ct
 from vision.io.load import read_ct
@@ -24,33 +24,13 @@ def loaded(folder: Path, content: bytes) -> CTVolume:
     return read_ct(path)
 
 
-def _nan() -> np.ndarray:
-    hu = body_hu().astype(np.float32)
-    hu[0, 0, 0], hu[1, 0, 0] = np.nan, np.inf
-    return hu
-
-
-def _with(value: int) -> np.ndarray:
-    hu = body_hu()
-    hu[12, 12, 5:9] = value
-    return hu
-
-
 @pytest.mark.parametrize(
     ("content", "code"),
     [
         (lambda: nifti_gz(np.clip(body_hu(), -125, 275)), "W_HU_CLIPPED"),
         (lambda: nifti_gz(), "W_CONTRAST_UNKNOWN"),
         (lambda: nifti_gz(body_hu()[:, :, :10]), "W_PARTIAL_COVERAGE"),
-        (lambda: nifti_gz(), "W_THICK_SLICES"),
-        (lambda: nifti_gz(_nan()), "W_NONFINITE_REPAIRED"),
-        (lambda: nifti_gz(_with(3071)), "W_METAL"),
-        (lambda: nifti_gz(_with(20000)), "W_METAL"),
-        (lambda: nifti_gz(_with(-3024)), "W_PADDING"),
-        (lambda: nifti_gz() + b"garbage", "W_TRAILING_BYTES"),
-        (lambda: nifti_bytes() + b"garbage", "W_TRAILING_BYTES"),
-        (lambda: nifti_bytes(fields={"xyzt_units": 0}), "W_UNITS_UNKNOWN"),
-        (lambda: nifti_bytes(fields={"pixdim": [1, 0, 9, 8, 0, 0, 0, 0]}), "W_PIXDIM_IGNORED"),
+        (lambda: nifti_gz(np.where(body_hu() < -900, -3024, body_hu()).astype(np.int16)), "W_PADDING"),
     ],
 )
 def test_nifti_is_accepted_with_a_warning(content, code: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -62,12 +42,6 @@ def test_a_whole_thin_unclipped_ct_warns_of_contrast_only(tmp_path: Path) -> Non
     affine[2, 2] = 5.0
     hu = body_hu((26, 24, 40))
     assert codes(loaded(tmp_path, nifti_gz(hu, affine))) == {"W_CONTRAST_UNKNOWN"}
-
-
-def test_nonfinite_voxels_become_air_and_nothing_else_changes(tmp_path: Path) -> None:
-    hu = loaded(tmp_path, nifti_gz(_nan())).hu
-    assert hu[0, 0, 0] == hu[1, 0, 0] == -1024
-    assert np.array_equal(hu[2:], body_hu()[2:])
 
 
 def test_a_scout_and_a_copy_are_dropped_with_a_warning(tmp_path: Path) -> None:

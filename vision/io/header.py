@@ -124,7 +124,7 @@ def _shape(dim: np.ndarray, limits: Limits) -> tuple[tuple[int, int, int], int]:
     sizes = [int(n) for n in dim[1 : rank + 1]] if 1 <= rank <= 7 else []
     if not sizes or min(sizes) < 1:
         raise InputRefused("E_DIMS", f"The header gives {rank} dimensions of {sizes}.", EXPORT_AGAIN)
-    if len(sizes) < 3 or min(sizes[:3]) == 1:
+    if len(sizes) < 3 or sizes[:3].count(1) == 1:
         text = " x ".join(str(n) for n in sizes)
         raise InputRefused("E_DIMS", f"This is a 2D image ({text}).", "Give the whole CT as one 3D volume.")
     if any(n > 1 for n in sizes[4:]):

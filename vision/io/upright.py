@@ -50,5 +50,5 @@ def put_upright(hu: np.ndarray, affine: np.ndarray, grid: Grid) -> np.ndarray:
 
     upright = np.empty(grid.shape, dtype=hu.dtype, order="F")
     index_of_index = np.linalg.inv(affine) @ grid.affine
-    affine_transform(hu, index_of_index, output=upright, order=1, mode="constant", cval=AIR_HU, prefilter=False)
+    affine_transform(hu, index_of_index, output=upright, order=1, mode="grid-constant", cval=AIR_HU, prefilter=False)
     return upright
