@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from assistant import gate_options
 from assistant.terminal import progress_bar, tell
+from vision.io import Choices
 
 if TYPE_CHECKING:
     from assistant.batch import BatchResult, TriedCase
@@ -39,14 +41,28 @@ def report(
     ] = False,
     num_parts: Annotated[int, typer.Option(help="Divide the cases among this many runs.")] = 1,
     part_id: Annotated[int, typer.Option(help="Which part this run does, from 0.")] = 0,
+    series: gate_options.Series = None,
+    volume: gate_options.Volume = None,
+    prefer: gate_options.Prefer = None,
+    assume_orientation: gate_options.AssumeOrientation = None,
+    fix_offset: gate_options.FixOffset = False,
+    allow_gaps: gate_options.AllowGaps = False,
+    resample: gate_options.Resample = False,
 ) -> None:
     """Report on many CTs: a folder for each, results.jsonl, summary.csv, run.json."""
     from assistant.batch import run_batch, try_batch
 
+    choices = Choices(series, volume, prefer, assume_orientation, fix_offset, allow_gaps, resample)
     if dry_run:
         with progress_bar() as progress:
             tried = try_batch(
-                cases, out, num_parts=num_parts, part_id=part_id, case_names=case_names, progress=progress
+                cases,
+                out,
+                num_parts=num_parts,
+                part_id=part_id,
+                case_names=case_names,
+                choices=choices,
+                progress=progress,
             )
         raise typer.Exit(_tell_tried(tried))
     with progress_bar() as progress:
@@ -61,6 +77,7 @@ def report(
             case_names=case_names,
             max_failures=1 if fail_fast else max_failures,
             timeout_s=timeout_per_case,
+            choices=choices,
             progress=progress,
         )
     _tell_result(result)
