@@ -25,7 +25,7 @@ help:
 	@echo "make chat            open the chat on this machine (ARGS='--port 7861' passes options on)"
 	@echo "make test            run the tests (ARGS='-k geometry' narrows them)"
 	@echo "make test-all        run the slow ones too"
-	@echo "make check           format, lint, types and fast tests: before every commit"
+	@echo "make check           format, lint, types, known advisories and fast tests: before every commit"
 	@echo "make format          put the code in order"
 	@echo "make build           wheel and source archive in dist/"
 
@@ -45,6 +45,7 @@ check: $(VENV)/.ready-dev
 	@$(BIN)/ruff format --check --quiet . || { echo "Some files want 'make format'."; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
+	@$(BIN)/python recipes/audit.py
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 format: $(VENV)/.ready-dev

@@ -52,10 +52,8 @@ def test_text_fields_of_written_nifti_are_blank(kind: str, ct: CTVolume, tmp_pat
         assert image.header[field].item() == b"", field
     assert list(image.header.extensions) == []
     assert int(image.header["intent_code"]) == 0
-    raw = image.to_bytes() if path.suffix == ".gz" else path.read_bytes()
-    assert {name: raw[slice(*span)].strip(b"\0") for name, span in TEXT_FIELDS.items()} == dict.fromkeys(
-        TEXT_FIELDS, b""
-    )
+    raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    assert {name for name, (start, stop) in TEXT_FIELDS.items() if raw[start:stop].strip(b"\0")} == set()
     assert leaks_in(tmp_path) == {}
     assert image.affine == pytest.approx(np.asarray(ct.grid.affine), abs=1e-4)
 
