@@ -18,15 +18,8 @@ UNSAFE_MODULES += ("multiprocessing.Queue", "multiprocessing.SimpleQueue", "mult
 
 UNSAFE_CALLS = {"eval", "exec", "compile", "__import__", "getattr", "hasattr", "setattr"}
 UNSAFE_METHODS = {"extractall", "system", "popen", "unpack_archive", "mktemp", "ProcessPoolExecutor", "Pool", "Manager"}
-UNSAFE_QUALIFIED = (
-    "torch.load",
-    "torch.hub",
-    "yaml.load",
-    "numpy.fromstring",
-    "tempfile.mktemp",
-    "os.exec",
-    "os.spawn",
-)
+UNSAFE_QUALIFIED = ("torch.load", "torch.hub", "yaml.load", "numpy.fromstring", "tempfile.mktemp")
+UNSAFE_QUALIFIED += ("os.system", "os.popen", "os.exec", "os.spawn", "shutil.unpack_archive")
 UNSAFE_QUALIFIED += ("subprocess.getoutput", "subprocess.getstatusoutput", "asyncio.create_subprocess_shell")
 UNSAFE_QUALIFIED += ("gradio.load", "gradio.Interface.load", "socket.create_connection", "urllib.request")
 UNSAFE_FLAGS = {"shell", "trust_remote_code", "allow_pickle", "share"}
