@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from vision.errors import UsageError
+from vision.errors import ResourceError, UsageError
 from vision.io.atomic import flush_folder, writing
 from vision.io.lock import HIDDEN, drop_lock, take_lock
 
@@ -31,8 +31,8 @@ def replace_answer(folder: Path, write: Callable[[Path], object]) -> None:
     """Have `write` fill an empty folder with an answer's files, and put them in `folder` for those of an earlier one.
 
     Other files of `folder` stay as they are. A save by another process is waited for.
-    Raises UsageError E_OUT_OCCUPIED when a file would replace one that no answer wrote, ResourceError as
-    `vision.io.write_atomically`; the earlier answer is whole then.
+    Raises UsageError E_OUT_OCCUPIED when a file would replace one that no answer wrote, ResourceError E_DISK when the
+    disk is full; the earlier answer is whole then. ResourceError E_OUTPUT when the disk cannot be written to.
     """
     with _work_folder(folder) as work:
         _settle(folder, work)
@@ -42,8 +42,13 @@ def replace_answer(folder: Path, write: Callable[[Path], object]) -> None:
         except BaseException:
             shutil.rmtree(work, ignore_errors=True)
             raise
-        with writing():
-            _put_in_place(folder, work)
+        try:
+            with writing():
+                _put_in_place(folder, work)
+        except BaseException:
+            with suppress(ResourceError):
+                _settle(folder, work)
+            raise
 
 
 def files_of(record: Path) -> set[str] | None:

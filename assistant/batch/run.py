@@ -136,7 +136,7 @@ def _shipped_segmenter() -> Segmenter:
 
 
 def _opaque_cases(found: Sequence[FoundCT], place: Place) -> list[BatchCase]:
-    key = place.key()
+    key = place.key() if any(ct.case_id is None for ct in found) else b""
     return name_cases(found, lambda path: opaque_name(path, key))
 
 

@@ -9,7 +9,7 @@ from assistant.batch import run_batch
 from assistant.terminal import run_command
 from tests.fakes import BoxSegmenter
 
-QUESTION = "Segment the liver and the spleen and tell me their volumes."
+QUESTION = "Generate a report."
 
 
 def main(cases: Path, out: Path, num_parts: int = 1, part_id: int = 0) -> None:

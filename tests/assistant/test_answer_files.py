@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -174,6 +175,34 @@ def test_a_save_that_fails_leaves_the_earlier_answer_whole(tmp_path: Path, monke
     with pytest.raises(ResourceError, match="E_DISK"):
         about_boxes(call("segment", "spleen")).ask("?").save(tmp_path)
     assert contents(tmp_path) == before
+
+
+def test_a_save_that_is_interrupted_while_files_change_places_leaves_no_mixture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    about_boxes(call("segment", "liver")).ask("?").save(tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    with monkeypatch.context() as patched:
+        patched.setattr("assistant.answer_files.flush_folder", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            about_boxes(call("segment", "spleen")).ask("?").save(tmp_path)
+    assert {"answer.json", "notes.txt"} <= set(files(tmp_path))
+    real, calls = os.rename, 0
+
+    def rename(*paths: object) -> None:
+        nonlocal calls
+        calls += 1
+        real(*paths)
+        if calls == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "rename", rename)
+    with pytest.raises(KeyboardInterrupt):
+        about_boxes(call("segment", "spleen")).ask("?").save(tmp_path)
+    assert files(tmp_path) == ["notes.txt"]
 
 
 def test_a_save_waits_for_one_that_is_under_way(tmp_path: Path) -> None:

@@ -97,6 +97,26 @@ def test_batch_of_30_phantoms_killed_at_25_random_moments_ends_with_the_same_byt
         print(f"\n30 phantoms, 25 kills, 0 files differ, 0 left over, {seconds:.0f} s")
 
 
+@pytest.mark.slow
+def test_report_with_the_shipped_model_killed_and_resumed_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    cases, whole, out = tmp_path / "cases", tmp_path / "whole", tmp_path / "out"
+    for seed in (1, 2):
+        write_ct(make_phantom(seed=seed, spacing_mm=(3.0, 3.0, 4.0)).ct, cases / f"jane_doe_{seed}.nii.gz")
+    assert ended(program("assistant.cli", "report", cases, "--out", whole)) == 0
+    (out / ".bodymaps").mkdir(parents=True)
+    shutil.copy2(whole / ".bodymaps" / "key", out / ".bodymaps" / "key")
+    batch = program("assistant.cli", "report", cases, "--out", out)
+    while finished(out) < 1:
+        assert batch.poll() is None
+        time.sleep(0.02)
+    batch.kill()
+    assert ended(batch) == -9
+    assert ended(program("assistant.cli", "report", cases, "--out", out, "--resume")) == 0
+    resumed, undisturbed = contents(out, without=TIMED), contents(whole, without=TIMED)
+    assert sorted(resumed) == sorted(undisturbed)
+    assert [name for name in resumed if resumed[name] != undisturbed[name]] == []
+
+
 def test_batch_killed_before_any_change_of_the_disk_ends_with_the_same_bytes(tmp_path: Path) -> None:
     batch = program("tests.assistant.killed_batches", tmp_path)
     said, complained = batch.communicate(timeout=300)

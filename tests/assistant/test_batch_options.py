@@ -96,6 +96,7 @@ def test_ids_of_a_manifest_are_used(cases: Path, tmp_path: Path) -> None:
     (cases / "m.csv").write_text("case_id,input\nP1,adams_jane.nii\n")
     assert not batch([cases / "m.csv"], tmp_path / "a").opaque
     assert ids(tmp_path / "a") == ["P1"]
+    assert not (tmp_path / "a" / ".bodymaps").exists()
     assert batch([cases / "m.csv", cases / "davis_jane.nii"], tmp_path / "b").opaque
 
 

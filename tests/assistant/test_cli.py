@@ -17,6 +17,7 @@ from assistant.records import INTENDED_USE, AnswerRecord, WarningRecord
 from assistant.terminal import tell_error
 from assistant.training import annotated_structures, train_vision
 from vision.errors import InputRefused, ResourceError, UsageError, UserError, WeightsError
+from vision.io import Choices
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "gradio", "nibabel", "scipy", "monai", "transformers")
@@ -65,7 +66,7 @@ def main(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """
 
     def run(*words: str, raise_this: BaseException | None = None) -> int:
-        def open_ct(path: Path, *, series: str | None, progress: object) -> WrittenConversation:
+        def open_ct(path: Path, *, choices: Choices, progress: object) -> WrittenConversation:
             if raise_this is not None:
                 raise raise_this
             return WrittenConversation()
@@ -152,6 +153,19 @@ def test_answer_is_saved_where_asked_and_printed_as_saved(
 ) -> None:
     assert main("ask", "ct.nii", "Liver?", "--json", "--out", str(tmp_path / "out")) == 0
     assert capsys.readouterr().out.rstrip() == (tmp_path / "out" / "answer.json").read_text().rstrip()
+
+
+def test_answer_that_cannot_be_saved_is_said_all_the_same(
+    main, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(answer: WrittenAnswer, folder: Path) -> Path:
+        raise ResourceError("E_DISK", "The disk is full.", "Free space.")
+
+    monkeypatch.setattr(WrittenAnswer, "save", fail)
+    assert main("ask", "ct.nii", "Liver?", "--out", str(tmp_path / "out")) == 5
+    streams = capsys.readouterr()
+    assert streams.out == "The liver: 1,500 mL.\n"
+    assert "E_DISK" in streams.err
 
 
 @pytest.mark.parametrize(
