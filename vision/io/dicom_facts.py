@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from vision.io.dicom_tags import numbers, word, words
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -27,21 +29,24 @@ _SOFT = frozenset({"STANDARD", "SOFT", "A", "B", "C"})
 _SHARP = frozenset({"LUNG", "BONE", "BONEPLUS", "EDGE", "DETAIL", "CHST", "D", "L", "YA", "YB", "YC", "YD"})
 
 
-def facts_of(dataset: Dataset, groups: list[Dataset]) -> dict[str, str | float | int]:
-    """kvp, slice_thickness_mm, kernel ('soft', 'sharp'), contrast_delay_s and phase, each only when it is certain."""
+def facts_of(places: Sequence[Dataset]) -> dict[str, str | float | int]:
+    """kvp, slice_thickness_mm, kernel ('soft', 'sharp'), contrast_delay_s and phase, each only when it is certain.
+
+    `places` are the datasets in which a tag may stand, the first that has it counts.
+    """
     facts: dict[str, str | float | int] = {}
     for name, keyword, low, high in (
         ("kvp", "KVP", 30.0, 300.0),
         ("slice_thickness_mm", "SliceThickness", 0.05, 50.0),
     ):
-        value = _number(_first(dataset, groups, keyword))
-        if value is not None and low <= value <= high:
-            facts[name] = value
-    kernel = kernel_class(_first(dataset, groups, "ConvolutionKernel"))
+        values = numbers(places, keyword)
+        if len(values) == 1 and low <= values[0] <= high:
+            facts[name] = values[0]
+    kernel = kernel_class(words(places, "ConvolutionKernel")[:1])
     if kernel is not None:
         facts["kernel"] = kernel
-    delay = _delay_seconds(dataset)
-    phase = PHASES.get(str(_first(dataset, groups, "ContrastBolusAgentPhase") or "").strip().upper())
+    delay = _delay_seconds(places)
+    phase = PHASES.get(word(places, "ContrastBolusAgentPhase").upper())
     if delay is not None:
         facts["contrast_delay_s"] = delay
         phase = phase or next((name for name, low, high in PHASE_AFTER_SECONDS if low <= delay <= high), None)
@@ -50,13 +55,13 @@ def facts_of(dataset: Dataset, groups: list[Dataset]) -> dict[str, str | float |
     return facts
 
 
-def kernel_class(value: Any) -> str | None:
-    """'soft' or 'sharp' from a reconstruction kernel's code, None when the code is not known.
+@lru_cache(maxsize=64)
+def kernel_class(codes: tuple[str, ...]) -> str | None:
+    """'soft' or 'sharp' from the first of a reconstruction kernel's codes in capitals, None when it is not known.
 
-    Siemens codes (Br38f, B30s, I70f) carry their sharpness as a number; GE's and Philips's are words and letters.
+    Siemens codes (BR38F, B30S, I70F) carry their sharpness as a number; GE's and Philips's are words and letters.
     """
-    first = value if isinstance(value, str) else (next(iter(value)) if value else "")
-    code = str(first).strip().upper()
+    code = next(iter(codes), "")
     if code in _SOFT:
         return "soft"
     if code in _SHARP:
@@ -67,31 +72,16 @@ def kernel_class(value: Any) -> str | None:
     return "sharp" if int(siemens.group(1)) >= SHARP_FROM else "soft"
 
 
-def _first(dataset: Dataset, groups: list[Dataset], keyword: str) -> Any:
-    return next((group[keyword].value for group in (*groups, dataset) if keyword in group), None)
-
-
-def _number(value: Any) -> float | None:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _delay_seconds(dataset: Dataset) -> float | None:
+def _delay_seconds(places: Sequence[Dataset]) -> float | None:
     """Seconds from ContrastBolusStartTime (0018,1042) to AcquisitionTime (0008,0032)."""
-    start = _clock(dataset.get("ContrastBolusStartTime"))
-    scan = _clock(dataset.get("AcquisitionTime"))
+    start = _clock_seconds(word(places, "ContrastBolusStartTime"))
+    scan = _clock_seconds(word(places, "AcquisitionTime"))
     if start is None or scan is None:
         return None
-    delay = (scan - start).total_seconds()
-    return round(delay, 1) if 0 < delay < 3600 else None
+    return float(scan - start) if 0 < scan - start < 3600 else None
 
 
-def _clock(value: Any) -> datetime | None:
-    text = str(value or "").split(".")[0].strip()
-    try:
-        return datetime.strptime(text, "%H%M%S")
-    except ValueError:
-        return None
+def _clock_seconds(text: str) -> int | None:
+    """HHMMSS with or without fractions, which are dropped, to seconds since midnight."""
+    clock = re.fullmatch(r"([01]\d|2[0-3])([0-5]\d)([0-5]\d)(\.\d*)?", text)
+    return None if clock is None else int(clock[1]) * 3600 + int(clock[2]) * 60 + int(clock[3])

@@ -1,23 +1,29 @@
-"""Our own inventory of DICOM slices: which belong together, which are scouts or copies, and which series is meant."""
+"""Our own inventory of DICOM slices: which belong together, which are scouts or copies."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
-
-import numpy as np
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from vision.errors import InputRefused
 from vision.geometry import Notice
-from vision.io.dicom_slice import Slice, read_dataset, read_slices
+from vision.io.dicom_file import read_file
+from vision.io.dicom_pixels import stored_bytes
+from vision.io.dicom_slice import Slice, read_slices
 from vision.io.entries import Entry
 from vision.io.refusal import Limits
-from vision.io.sniff import is_dicom
 
 FEWEST_SLICES = 3
 SAME_PLACE_MM = 0.01
+SAME_ORIENTATION = 1e-3
+"""Largest difference of two direction cosines: 0.06 degrees."""
+Key = TypeVar("Key", bound=Hashable)
+
+KEPT_BYTES = 512 << 20
+"""Of files that had to be inflated; beyond it they are inflated again for their pixels."""
 
 
 @dataclass(frozen=True)
@@ -38,145 +44,150 @@ class SeriesInfo:
     dropped: int
 
 
+def series_info(values: dict[str, Any]) -> SeriesInfo:
+    """A row of the inventory from its JSON values."""
+    pairs = {name: tuple(values[name]) for name in ("shape", "spacing_mm") if values[name] is not None}
+    return SeriesInfo(**{**values, **pairs})
+
+
 @dataclass(frozen=True, eq=False)
 class Series:
-    """The slices of one stack, each position once, with what was left out and the warnings that this needs."""
+    """The slices of one stack in order along their normal, each position once, with the warnings that this needs.
+
+    `count` and `dropped` are the slices found and those left out. `problem` is raised when the series is read.
+    """
 
     identifier: str
     slices: tuple[Slice, ...]
-    dropped: int
-    notices: tuple[Notice, ...]
+    count: int
+    dropped: int = 0
+    notices: tuple[Notice, ...] = ()
+    problem: InputRefused | None = None
+    is_derived: bool = False
 
 
 def find_series(entries: Sequence[Entry], limits: Limits) -> tuple[list[Series], list[SeriesInfo]]:
-    """Sort the DICOM files among `entries` into stacks of CT, and list them with what else is there.
+    """Sort the DICOM files among `entries` into stacks of CT, original ones first; list these and what else is there.
 
-    Raises InputRefused: E_NO_IMAGES, E_TAG, E_CORRUPT, E_CODEC, E_SIZE, E_SERIES_AMBIGUOUS.
+    Raises InputRefused: E_NO_IMAGES, E_CORRUPT, E_TRUNCATED, E_SIZE.
     """
-    files = [entry for entry in entries if is_dicom(entry.start())]
-    if not files:
+    slices, empty = _all_slices(entries, limits)
+    if not slices:
         raise InputRefused("E_NO_IMAGES", "There is no DICOM image in it.", "Give the folder that holds the slices.")
-    slices = [one for entry in files for one in read_slices(entry)]
-    if len(slices) > limits.slices * 4:
-        raise InputRefused("E_SIZE", f"{len(slices)} slices are more than one study.", "Give one series.")
-    planes = [one for one in slices if one.modality == "CT"]
-    groups = _grouped([one for one in planes if not one.is_scout], lambda one: one.series)
     found: list[Series] = []
-    for name, members in groups.items():
-        scouts = sum(one.is_scout and one.series == name for one in planes)
-        found.extend(_stacks(members, scouts))
-    others = _grouped([one for one in slices if one.modality != "CT" or one.is_scout], lambda one: one.modality)
+    groups = _grouped((one for one in slices if one.is_plane), lambda one: (one.kind, one.series))
+    for (kind, name), members in sorted(groups.items(), key=lambda group: group[0][0]):
+        scouts = sum(one.kind == "CT scout" and one.series == name for one in slices)
+        found.extend(_stacks(members, 0 if kind == "CT derived" else scouts))
+    if empty:
+        text = f"{empty} files are empty or hold nothing but zeros: slices may be missing."
+        found = [replace(one, notices=(*one.notices, Notice("W_EMPTY_FILES", text))) for one in found]
     rows = [_row(index, series) for index, series in enumerate(found)]
-    for modality, members in others.items():
-        kind = "CT scout" if modality == "CT" else str(modality)
-        rows.append(SeriesInfo(len(rows), "-", kind, len(members), members[0].shape, None, None, None, 0))
+    others = _grouped((one for one in slices if not one.is_plane), lambda one: one.kind)
+    for kind, members in others.items():
+        rows.append(SeriesInfo(len(rows), "-", kind, len(members), (0, 0), None, None, None, 0))
     return found, rows
 
 
-def choose_series(found: Sequence[Series], rows: Sequence[SeriesInfo], wanted: str | None) -> Series:
-    """The series that is meant: the wanted one, or the only one that is a volume. Never a guess.
-
-    Raises InputRefused: E_SERIES_AMBIGUOUS, E_MODALITY, E_TOO_FEW_SLICES, E_NO_IMAGES.
-    """
-    if wanted is not None:
-        chosen = [one for index, one in enumerate(found) if wanted in (str(index), one.identifier)]
-        if not chosen:
-            raise InputRefused(
-                "E_SERIES_AMBIGUOUS", f"There is no such series.\n{series_table(rows)}\n", "Choose with --series N."
-            )
-        return chosen[0]
-    volumes = [one for one in found if len(one.slices) >= FEWEST_SLICES]
-    if len(volumes) == 1:
-        return volumes[0]
-    if len(volumes) > 1:
-        raise InputRefused(
-            "E_SERIES_AMBIGUOUS",
-            f"There are {len(volumes)} CT series:\n{series_table(rows)}\n",
-            f"Choose one with --series N, such as --series {found.index(volumes[0])}.",
-        )
-    if found:
-        count = max(len(one.slices) for one in found)
-        raise InputRefused("E_TOO_FEW_SLICES", f"Only {count} CT slices were found.", "Give the folder of the series.")
-    kinds = ", ".join(sorted({row.modality for row in rows}))
-    raise InputRefused(
-        "E_MODALITY", f"There is no CT series; it holds {kinds}.", "Give a CT; other kinds are not read."
-    )
-
-
-def series_table(rows: Sequence[SeriesInfo]) -> str:
-    """The series as an aligned table for a terminal."""
-    cells = [("N", "id", "kind", "slices", "matrix", "spacing mm", "axes")]
-    for row in rows:
-        spacing = "-" if row.spacing_mm is None else " x ".join(f"{value:.3g}" for value in row.spacing_mm)
-        matrix = f"{row.shape[0]} x {row.shape[1]}"
-        cells.append(
-            (str(row.index), row.identifier, row.modality, str(row.slices), matrix, spacing, row.axcodes or "-")
-        )
-    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in cells)
+def _all_slices(entries: Sequence[Entry], limits: Limits) -> tuple[list[Slice], int]:
+    """What the files hold, and how many of them are empty, as a copy that was broken off leaves them."""
+    slices: list[Slice] = []
+    kept, empty = 0, 0
+    for entry in entries:
+        file = read_file(entry, limits, keep=kept < KEPT_BYTES)
+        if file is None:
+            empty += not entry.start().strip(b"\0")
+            continue
+        if file.pixels is not None and file.pixels.content is not None:
+            kept += len(file.pixels.content)
+        slices.extend(read_slices(file))
+    if len(slices) > limits.slices * 4:
+        raise InputRefused("E_SIZE", f"{len(slices)} slices are more than one study.", "Give one series.")
+    return slices, empty
 
 
 def _stacks(members: list[Slice], scouts: int) -> list[Series]:
-    """One series to its stacks: by orientation and matrix, then by pass where positions repeat."""
+    """One series to its stacks: by orientation, then by pass where positions repeat."""
+    usable = [one for one in members if one.problem is None]
+    problem = next((one.problem for one in members if one.problem is not None), None)
+    broken = len(members) - len(usable)
+    if not usable:
+        return [Series(_identifier(members), (), broken, problem=problem, is_derived=_are_derived(members))]
     notices = []
     if scouts:
         notices.append(Notice("W_SCOUT_DROPPED", f"{scouts} scout images of the series were left out."))
-    by_plane = _grouped(members, lambda one: tuple(np.round(one.orientation, 2) + 0.0))
-    volumes = {key: group for key, group in by_plane.items() if len(group) >= FEWEST_SLICES}
-    stray = len(members) - sum(len(group) for group in volumes.values())
-    if volumes and stray:
+    by_plane = _by_orientation(usable)
+    volumes = [group for group in by_plane if len(group) >= FEWEST_SLICES]
+    stray = len(usable) - sum(map(len, volumes)) if volumes else 0
+    if stray:
         notices.append(Notice("W_STRAY_SLICES", f"{stray} slices across the stack were left out."))
-    stacks: list[Series] = []
-    for group in (volumes or by_plane).values():
-        _require_one_matrix(group)
-        stacks.extend(_passes(group, scouts + (stray if volumes else 0), tuple(notices)))
+    stacks = []
+    for group in volumes or by_plane:
+        unlike = problem or _unlike(group)
+        if unlike is None:
+            stacks.extend(_passes(group, scouts + stray, tuple(notices)))
+        else:
+            stacks.append(_series(group, scouts + stray, tuple(notices), count=len(group) + broken, problem=unlike))
     return stacks
 
 
-def _require_one_matrix(group: list[Slice]) -> None:
-    kinds = {(one.shape, tuple(np.round(one.spacing, 4))) for one in group}
-    if len(kinds) > 1:
-        raise InputRefused(
-            "E_TAG", "Slices of one series differ in Rows, Columns or PixelSpacing.", "Export that series alone."
-        )
+def _by_orientation(slices: list[Slice]) -> list[list[Slice]]:
+    groups: list[list[Slice]] = []
+    for one in slices:
+        for group in groups:
+            apart = (abs(a - b) for a, b in zip(one.orientation, group[0].orientation, strict=True))
+            if max(apart) <= SAME_ORIENTATION:
+                group.append(one)
+                break
+        else:
+            groups.append([one])
+    return groups
+
+
+def _unlike(group: list[Slice]) -> InputRefused | None:
+    """The problem of a stack whose planes are not of one size."""
+    kinds = {(one.shape, tuple(round(step, 4) for step in one.spacing)) for one in group}
+    if len(kinds) == 1:
+        return None
+    return InputRefused(
+        "E_TAG", "Slices of one series differ in Rows, Columns or PixelSpacing.", "Export that series alone."
+    )
 
 
 def _passes(group: list[Slice], dropped: int, notices: tuple[Notice, ...]) -> list[Series]:
     """Drop identical copies; split what holds several passes over the same positions."""
     unique, copies = _without_copies(group)
+    dropped += copies
     if copies:
         notices = (*notices, Notice("W_DUPLICATES_DROPPED", f"{copies} identical copies of slices were dropped."))
     if not _repeats(unique):
-        return [_series(unique, dropped + copies, notices)]
-    for depth in range(len(unique[0].acquisition)):
-        parts = list(_grouped(unique, lambda one, depth=depth: one.acquisition[depth]).values())  # type: ignore[misc]
+        return [_series(unique, dropped, notices)]
+    for depth in range(len(unique[0].passes)):
+        parts = list(_grouped(unique, lambda one, depth=depth: one.passes[depth]).values())  # type: ignore[misc]
         if len(parts) > 1 and not any(_repeats(part) for part in parts) and min(map(len, parts)) >= FEWEST_SLICES:
-            return [_series(part, dropped + copies, notices) for part in parts]
-    raise InputRefused(
+            return [_series(part, dropped, notices) for part in parts]
+    problem = InputRefused(
         "E_SERIES_AMBIGUOUS",
         "Several different slices lie at the same position, and no tag tells the passes apart.",
         "Export each phase as a series of its own.",
     )
+    return [_series(unique, dropped, notices, problem=problem)]
 
 
 def _without_copies(group: list[Slice]) -> tuple[list[Slice], int]:
-    """Keep one of the slices that are the same instance, or lie at one place with the same pixels."""
+    """Keep one of the slices that lie at one place with the same pixels."""
     kept: list[Slice] = []
     for place in _at_places(group):
+        if len(place) == 1:
+            kept.extend(place)
+            continue
         seen: set[Hashable] = set()
         for one in place:
-            key: Hashable = one.frame if len(place) == 1 else _content(one)
+            key = hashlib.sha256(stored_bytes(one)).digest(), one.slope, one.intercept
             if key not in seen:
                 seen.add(key)
                 kept.append(one)
     return kept, len(group) - len(kept)
-
-
-def _content(one: Slice) -> Hashable:
-    """What makes two slices at one place the same: their stored pixels and scaling."""
-    pixels = read_dataset(one.entry, pixels=True).get("PixelData", b"")
-    frame = one.frame
-    return hashlib.sha256(pixels).hexdigest(), frame, one.slope, one.intercept
 
 
 def _at_places(group: list[Slice]) -> list[list[Slice]]:
@@ -194,21 +205,41 @@ def _repeats(group: list[Slice]) -> bool:
     return len(_at_places(group)) < len(group)
 
 
-def _series(slices: list[Slice], dropped: int, notices: tuple[Notice, ...]) -> Series:
+def _series(
+    slices: list[Slice],
+    dropped: int,
+    notices: tuple[Notice, ...],
+    *,
+    count: int | None = None,
+    problem: InputRefused | None = None,
+) -> Series:
+    ordered = sorted(slices, key=lambda one: one.distance)
+    counted = len(ordered) if count is None else count
+    return Series(_identifier(ordered), tuple(ordered), counted, dropped, notices, problem, _are_derived(slices))
+
+
+def _identifier(slices: Sequence[Slice]) -> str:
+    """Eight characters that are the same whenever this stack is looked at, in whatever order its files come."""
     first = slices[0]
-    key = f"{first.series}|{first.acquisition}|{np.round(first.orientation, 2)}".encode()
-    ordered = tuple(sorted(slices, key=lambda one: one.distance))
-    return Series(hashlib.sha256(key).hexdigest()[:8], ordered, dropped, notices)
+    key = f"{first.series}|{first.kind}|{first.passes}|{[round(cosine, 2) for cosine in first.orientation]}"
+    return hashlib.sha256(key.encode()).hexdigest()[:8]
+
+
+def _are_derived(slices: Sequence[Slice]) -> bool:
+    return slices[0].kind == "CT derived"
 
 
 def _row(index: int, series: Series) -> SeriesInfo:
+    kind = "CT derived" if series.is_derived else "CT"
+    if not series.slices:
+        return SeriesInfo(index, series.identifier, kind, series.count, (0, 0), None, None, None, 0)
     first = series.slices[0]
     thickness = first.facts.get("slice_thickness_mm")
     return SeriesInfo(
         index=index,
         identifier=series.identifier,
-        modality="CT",
-        slices=len(series.slices),
+        modality=kind,
+        slices=series.count,
         shape=first.shape,
         spacing_mm=(first.spacing[0], first.spacing[1]),
         thickness_mm=None if thickness is None else float(thickness),
@@ -219,13 +250,16 @@ def _row(index: int, series: Series) -> SeriesInfo:
 
 def _axcodes(one: Slice) -> str:
     """Towards which sides columns, rows and slices grow."""
-    axes = (np.asarray(one.orientation[:3]), np.asarray(one.orientation[3:]), one.normal)
-    # DICOM's axes grow to Left, Posterior, Superior.
-    return "".join("LPS"[a] if v[a] > 0 else "RAI"[a] for v in axes for a in [int(np.abs(v).argmax())])
+    codes = ""
+    for axis in (one.orientation[:3], one.orientation[3:], one.normal):
+        most = max(range(3), key=lambda a: abs(axis[a]))
+        # DICOM's axes grow to Left, Posterior, Superior.
+        codes += "LPS"[most] if axis[most] > 0 else "RAI"[most]
+    return codes
 
 
-def _grouped(slices: Sequence[Slice], key):  # type: ignore[no-untyped-def]
-    groups = defaultdict(list)
+def _grouped(slices: Iterable[Slice], key: Callable[[Slice], Key]) -> dict[Key, list[Slice]]:
+    groups: dict[Key, list[Slice]] = defaultdict(list)
     for one in slices:
         groups[key(one)].append(one)
     return groups

@@ -2,214 +2,223 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from vision.errors import InputRefused
 from vision.io.dicom_facts import facts_of
-from vision.io.entries import Entry
+from vision.io.dicom_file import CT_CLASSES, DicomFile, class_of, is_ct
+from vision.io.dicom_pixels import LOSSY, Pixels, pixels_of
+from vision.io.dicom_tags import items, numbers, whole, word, words
 from vision.io.refusal import EXPORT_AGAIN, refusing
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-CT_CLASSES = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
-DEFLATED = b"1.2.840.10008.1.2.1.99"
 HU_TYPES = ("", "HU", "US", "HU_MOD")
 """Rescale Type (0028,1054): Hounsfield units or unspecified; others are iodine maps, electron densities and so on."""
 LARGEST_SIDE = 4096
-NO_PLANE = ("SCREEN SAVE", "DOSE_INFO", "SCREEN", "DOSE", "REPORT", "SECONDARY CAPTURE")
+NO_PLANE = frozenset({"SCREEN SAVE", "DOSE_INFO", "SCREEN", "DOSE", "REPORT", "SECONDARY CAPTURE"})
+_DERIVED = "AVERAGE CPR CURVED MIN_IP MINIP MIP MPR REFORMATTED RENDERED SSD SUBTRACTION VR VRT 3D"
+DERIVED = frozenset((*_DERIVED.split(), "MIN IP", "PROJECTION IMAGE", "VOLUME RENDERED"))
+"""Image Type (0008,0008), third value and on: calculated from other slices."""
+_KINDS = (
+    "AR BI CR DG DOC DX ECG ES IO IVOCT IVUS KO LS MG MR NM OCT OP OT PR PT PX REG RF RG RTDOSE RTIMAGE RTPLAN "
+    "RTRECORD RTSTRUCT SC SEG SM SR SRF STAIN US VA XA XC"
+)
+KINDS = frozenset(_KINDS.split())
+"""Modalities of PS3.3 C.7.3.1.1.1; another word is a file's own text and is not repeated."""
+PASSES = (
+    "AcquisitionNumber",
+    "TemporalPositionIdentifier",
+    "FrameAcquisitionNumber",
+    "TemporalPositionIndex",
+    "AcquisitionTime",
+    "ContentTime",
+)
+"""What may tell two passes over the same positions apart, the surest first."""
+PERPENDICULAR = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
 class Slice:
     """One plane: where it lies (DICOM's LPS mm), how its numbers become HU, and what tells series apart.
 
-    `spacing` is (between rows, between columns) mm, `shape` (rows, columns). `acquisition` holds what may separate
-    two passes over the same positions. slope and intercept are None when the file gives none.
+    `number` is that of its file. `kind` is "CT", "CT derived", "CT scout" or what else the file is; only the first two
+    have geometry and pixels. `spacing` is (between rows, between columns) mm, `shape` (rows, columns). `passes` holds
+    what may separate two passes over the same positions. slope and intercept are None when the file gives none.
+    `problem` is the refusal that a plane which cannot be used deserves, once its series is chosen.
     """
 
-    entry: Entry
-    frame: int
+    number: int
+    kind: str
     series: str
-    instance: str
-    modality: str
-    image_type: tuple[str, ...]
-    acquisition: tuple[str, ...]
-    shape: tuple[int, int]
-    position: tuple[float, ...]
-    orientation: tuple[float, ...]
-    spacing: tuple[float, ...]
-    slope: float | None
-    intercept: float | None
-    facts: Mapping[str, str | float | int]
+    frame: int = 0
+    passes: tuple[str, ...] = ()
+    shape: tuple[int, int] = (0, 0)
+    position: tuple[float, ...] = ()
+    orientation: tuple[float, ...] = ()
+    spacing: tuple[float, ...] = ()
+    slope: float | None = None
+    intercept: float | None = None
+    is_computed: bool = False
+    is_lossy: bool = False
+    facts: Mapping[str, str | float | int] = field(default_factory=dict)
+    pixels: Pixels | None = None
+    problem: InputRefused | None = None
 
     @property
-    def is_scout(self) -> bool:
-        """Whether it is a localizer, which crosses the body instead of lying in the stack."""
-        return "LOCALIZER" in self.image_type
+    def is_plane(self) -> bool:
+        """Whether it may be part of a volume."""
+        return self.kind in ("CT", "CT derived")
 
     @property
-    def normal(self) -> np.ndarray:
+    def normal(self) -> tuple[float, float, float]:
         """Unit vector across the plane (LPS)."""
-        return np.cross(self.orientation[:3], self.orientation[3:])
+        return _normal(self.orientation)
 
-    @property
+    @cached_property
     def distance(self) -> float:
         """Position along the normal in mm."""
-        return float(np.dot(self.normal, self.position))
+        return sum(a * b for a, b in zip(self.normal, self.position, strict=True))
 
 
-@contextmanager
-def pydicom_silenced() -> Iterator[None]:
-    """Keep pydicom from warning or logging meanwhile: it quotes values of the file, and one may be a name."""
-    import pydicom
+def read_slices(file: DicomFile) -> list[Slice]:
+    """The slices of one DICOM file: one, or one for each frame of an enhanced CT; one to list of what is no CT plane.
 
-    log = logging.getLogger("pydicom")
-    level = log.level
-    with warnings.catch_warnings(), pydicom.config.disable_value_validation():
-        warnings.simplefilter("ignore")
-        log.setLevel(logging.CRITICAL + 1)
-        try:
-            yield
-        finally:
-            log.setLevel(level)
-
-
-def read_dataset(entry: Entry, *, pixels: bool) -> Dataset:
-    """Parse one DICOM file, with or without its pixels. Raises E_CORRUPT, E_CODEC."""
-    import pydicom
-
-    if DEFLATED in entry.start(1024):
-        raise InputRefused("E_CODEC", f"DICOM file {entry.number} is deflated.", "Export it uncompressed.")
-    with refusing("E_CORRUPT", f"DICOM file {entry.number} cannot be parsed"), entry.open() as file:
-        return pydicom.dcmread(file, stop_before_pixels=not pixels, force=True)
-
-
-def read_slices(entry: Entry) -> list[Slice]:
-    """The slices of one DICOM file: one, or as many as an enhanced CT has frames; none when it holds no image.
-
-    Raises InputRefused: E_CORRUPT, E_CODEC, and E_TAG when a CT image lacks or garbles its geometry.
+    A CT plane that lacks or garbles what it needs carries the refusal as its `problem`; it is raised at once where the
+    header is cut or names no series. Raises E_CORRUPT for a file that does not say what it is.
     """
-    dataset = read_dataset(entry, pixels=False)
-    with refusing("E_TAG", f"The tags of DICOM file {entry.number} cannot be read"):
-        modality = _modality(dataset)
-        image_type = tuple(str(word).upper() for word in _many(dataset, "ImageType"))
-        if "Rows" not in dataset or (modality != "CT") or any(word in NO_PLANE for word in image_type):
-            return [_foreign(entry, dataset, modality, image_type)]
-        frames = dataset.get("PerFrameFunctionalGroupsSequence")
-        if frames is None:
-            return [_slice(entry, 0, dataset, [dataset], image_type)]
-        shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])
-        return [
-            _slice(entry, number, dataset, _flattened([frame, *shared]), image_type)
-            for number, frame in enumerate(frames)
-        ]
-
-
-def _modality(dataset: Dataset) -> str:
-    modality = str(dataset.get("Modality") or "").strip().upper()
-    if str(dataset.get("SOPClassUID") or "") in CT_CLASSES and modality in ("", "CT"):
-        return "CT"
-    return modality if modality.isalnum() and len(modality) <= 16 else "unknown"
-
-
-def _foreign(entry: Entry, dataset: Dataset, modality: str, image_type: tuple[str, ...]) -> Slice:
-    """What is not a CT plane: listed, never read."""
-    kind = "screen capture" if modality == "CT" and "Rows" in dataset else modality
-    nothing: tuple[float, ...] = ()
-    series = str(dataset.get("SeriesInstanceUID") or "")
-    return Slice(entry, 0, series, "", kind, image_type, (), (0, 0), nothing, nothing, nothing, None, None, {})
-
-
-def _slice(entry: Entry, frame: int, dataset: Dataset, groups: list[Dataset], image_type: tuple[str, ...]) -> Slice:
-    shape = (int(_numbers(dataset, [dataset], "Rows", 1)[0]), int(_numbers(dataset, [dataset], "Columns", 1)[0]))
-    if not all(3 <= side <= LARGEST_SIDE for side in shape):
-        raise _tag(entry, "Rows or Columns", f"{shape[0]} x {shape[1]}")
-    unit = next((str(group.get("RescaleType") or "") for group in groups if "RescaleType" in group), "")
-    if unit.strip().upper() not in HU_TYPES:
-        raise InputRefused("E_HU", f"DICOM file {entry.number} is not in Hounsfield units.", "Give the original CT.")
-    # A scout needs no geometry: it is dropped.
-    scout = "LOCALIZER" in image_type
-    return Slice(
-        entry=entry,
-        frame=frame,
-        series=str(dataset.get("SeriesInstanceUID") or ""),
-        instance=f"{dataset.get('SOPInstanceUID') or ''}/{frame}" if dataset.get("SOPInstanceUID") else "",
-        modality="CT",
-        image_type=image_type,
-        acquisition=tuple(
-            str(dataset.get(keyword) or "")
-            for keyword in ("AcquisitionNumber", "TemporalPositionIdentifier", "AcquisitionTime", "ContentTime")
-        ),
-        shape=shape,
-        position=() if scout else _geometry(entry, groups, "ImagePositionPatient", 3),
-        orientation=() if scout else _orientation(entry, groups),
-        spacing=() if scout else _spacing(entry, groups),
-        slope=_scaling(entry, groups, "RescaleSlope"),
-        intercept=_scaling(entry, groups, "RescaleIntercept"),
-        facts=facts_of(dataset, groups),
-    )
-
-
-def _flattened(items: list[Dataset]) -> list[Dataset]:
-    """The functional groups of a frame, each a one-item sequence (PlanePositionSequence, ...), as datasets."""
-    return [inner for item in items for element in item if element.VR == "SQ" for inner in element.value]
-
-
-def _many(dataset: Dataset, keyword: str) -> list[object]:
-    value = dataset.get(keyword)
-    if value is None:
+    number, header = file.entry.number, file.header
+    modality, series = word([header], "Modality").upper(), word([header], "SeriesInstanceUID")
+    if not modality and not class_of(header):
+        if file.has_mark:
+            raise InputRefused("E_CORRUPT", f"DICOM file {number} does not say what it is.", EXPORT_AGAIN)
         return []
-    return [value] if isinstance(value, str | int | float) else list(value)
+    if not is_ct(header):
+        return [Slice(number, modality if modality in KINDS else "other", series)]
+    image_type = words([header], "ImageType")
+    if "LOCALIZER" in image_type:
+        return [Slice(number, "CT scout", series)]
+    is_foreign = class_of(header) not in (*CT_CLASSES, "")
+    if not NO_PLANE.isdisjoint(image_type) or (is_foreign and "ImagePositionPatient" not in header):
+        return [Slice(number, "screen capture", series)]
+    kind = "CT derived" if is_foreign or _is_derived(image_type) else "CT"
+    try:
+        with refusing("E_TAG", f"The tags of DICOM file {number} cannot be read"):
+            return _planes(file, kind, series, is_computed=image_type[:1] == ("DERIVED",))
+    except InputRefused as problem:
+        if kind == "CT derived":
+            return [Slice(number, "screen capture", series)]
+        if not series or file.pixels is None:
+            raise
+        return [Slice(number, kind, series, problem=problem)]
 
 
-def _numbers(dataset: Dataset, groups: list[Dataset], keyword: str, count: int) -> tuple[float, ...]:
-    """`count` finite numbers of a tag, () when it is absent or anything else."""
-    for group in (*groups, dataset):
-        if keyword in group:
-            try:
-                values = tuple(float(value) for value in _many(group, keyword))  # type: ignore[arg-type]
-            except (ValueError, TypeError):
-                return ()
-            return values if len(values) == count and np.isfinite(values).all() else ()
-    return ()
+def _is_derived(image_type: tuple[str, ...]) -> bool:
+    return image_type[:2] == ("DERIVED", "SECONDARY") or not DERIVED.isdisjoint(image_type[2:])
 
 
-def _geometry(entry: Entry, groups: list[Dataset], keyword: str, count: int) -> tuple[float, ...]:
-    values = _numbers(groups[0], groups, keyword, count)
-    if not values:
-        raise _tag(entry, keyword, "missing or not numbers")
+def _planes(file: DicomFile, kind: str, series: str, *, is_computed: bool) -> list[Slice]:
+    """The planes of a CT. Raises E_TAG, E_TRUNCATED, E_HU and what `pixels_of` raises."""
+    header, number = file.header, file.entry.number
+    if file.pixels is None:
+        raise InputRefused("E_TRUNCATED", f"DICOM file {number} ends before its pixels.", EXPORT_AGAIN)
+    shape = (whole([header], "Rows") or 0, whole([header], "Columns") or 0)
+    if not all(3 <= side <= LARGEST_SIDE for side in shape):
+        raise _tag(number, "Rows or Columns", f"{shape[0]} x {shape[1]}")
+    frames = items(header, "PerFrameFunctionalGroupsSequence")
+    counted = whole([header], "NumberOfFrames") or 1
+    if counted != max(1, len(frames)):
+        raise _tag(number, "NumberOfFrames", f"{counted}, but positions are given for {max(1, len(frames))}")
+    pixels = pixels_of(file, shape, counted)
+    shared = items(header, "SharedFunctionalGroupsSequence")
+    places = [[*_flattened([frame, *shared]), header] for frame in frames] or [[header]]
+    is_lossy = pixels.syntax in LOSSY or word([header], "LossyImageCompression") == "01"
+    return [
+        Slice(
+            number=number,
+            kind=kind,
+            series=series,
+            frame=frame,
+            passes=tuple(word(place, keyword) for keyword in PASSES),
+            shape=shape,
+            position=_geometry(number, place, "ImagePositionPatient", 3),
+            orientation=_orientation(number, place),
+            spacing=_spacing(number, place),
+            slope=_slope(number, place),
+            intercept=_scaling(number, place, "RescaleIntercept"),
+            is_computed=is_computed,
+            is_lossy=is_lossy,
+            facts=_hounsfield(number, place),
+            pixels=pixels,
+        )
+        for frame, place in enumerate(places)
+    ]
+
+
+def _flattened(groups: list[Dataset]) -> list[Dataset]:
+    """The functional groups of a frame, each a one-item sequence (PlanePositionSequence, ...), as datasets."""
+    return [inner for group in groups for element in group if element.VR == "SQ" for inner in element.value]
+
+
+def _hounsfield(number: int, places: Sequence[Dataset]) -> dict[str, str | float | int]:
+    """The facts of a plane that is in Hounsfield units: E_HU."""
+    if word(places, "RescaleType").upper() not in HU_TYPES:
+        raise InputRefused("E_HU", f"DICOM file {number} is not in Hounsfield units.", "Give the original CT.")
+    return facts_of(places)
+
+
+def _geometry(number: int, places: Sequence[Dataset], keyword: str, count: int) -> tuple[float, ...]:
+    values = numbers(places, keyword)
+    if len(values) != count:
+        raise _tag(number, keyword, f"missing or not {count} numbers")
     return values
 
 
-def _orientation(entry: Entry, groups: list[Dataset]) -> tuple[float, ...]:
-    values = _geometry(entry, groups, "ImageOrientationPatient", 6)
-    axes = np.reshape(values, (2, 3))
-    if np.abs(axes @ axes.T - np.eye(2)).max() > 1e-3:
-        raise _tag(entry, "ImageOrientationPatient", "not two perpendicular unit vectors")
+def _orientation(number: int, places: Sequence[Dataset]) -> tuple[float, ...]:
+    values = _geometry(number, places, "ImageOrientationPatient", 6)
+    if _skew(values) > PERPENDICULAR:
+        raise _tag(number, "ImageOrientationPatient", "not two perpendicular unit vectors")
     return values
 
 
-def _spacing(entry: Entry, groups: list[Dataset]) -> tuple[float, ...]:
-    values = _geometry(entry, groups, "PixelSpacing", 2)
+def _spacing(number: int, places: Sequence[Dataset]) -> tuple[float, ...]:
+    values = _geometry(number, places, "PixelSpacing", 2)
     if min(values) <= 0:
-        raise _tag(entry, "PixelSpacing", "not above 0 mm")
+        raise _tag(number, "PixelSpacing", "not above 0 mm")
     return values
 
 
-def _scaling(entry: Entry, groups: list[Dataset], keyword: str) -> float | None:
-    values = _numbers(groups[0], groups, keyword, 1)
-    if not values and any(group.get(keyword) not in (None, "") for group in groups):
-        raise _tag(entry, keyword, "not a number")
+def _slope(number: int, places: Sequence[Dataset]) -> float | None:
+    slope = _scaling(number, places, "RescaleSlope")
+    if slope is not None and slope <= 0:
+        raise _tag(number, "RescaleSlope", "not above 0")
+    return slope
+
+
+def _scaling(number: int, places: Sequence[Dataset], keyword: str) -> float | None:
+    values = numbers(places, keyword)
+    if len(values) != 1 and word(places, keyword):
+        raise _tag(number, keyword, "not a number")
     return values[0] if values else None
 
 
-def _tag(entry: Entry, keyword: str, state: str) -> InputRefused:
-    return InputRefused("E_TAG", f"{keyword} of DICOM file {entry.number} is {state}.", EXPORT_AGAIN)
+@lru_cache(maxsize=4096)
+def _normal(orientation: tuple[float, ...]) -> tuple[float, float, float]:
+    a, b, c, d, e, f = orientation
+    return b * f - c * e, c * d - a * f, a * e - b * d
+
+
+@lru_cache(maxsize=4096)
+def _skew(orientation: tuple[float, ...]) -> float:
+    """How far two directions are from perpendicular unit vectors."""
+    row, column = orientation[:3], orientation[3:]
+    pairs = ((row, row, 1.0), (column, column, 1.0), (row, column, 0.0))
+    return max(abs(sum(a * b for a, b in zip(one, other, strict=True)) - wanted) for one, other, wanted in pairs)
+
+
+def _tag(number: int, keyword: str, state: str) -> InputRefused:
+    return InputRefused("E_TAG", f"{keyword} of DICOM file {number} is {state}.", EXPORT_AGAIN)

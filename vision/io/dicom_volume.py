@@ -1,186 +1,109 @@
-"""The slices of one series to HU on a grid; regularity is judged by highdicom, never assumed."""
+"""The slices of one series to HU on a grid."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 
 from vision.errors import InputRefused
 from vision.geometry import CTVolume, Grid, Notice
 from vision.io.choices import ASK, Choices
+from vision.io.dicom_layout import layout_of
+from vision.io.dicom_pixels import stored_planes
 from vision.io.dicom_series import FEWEST_SLICES, Series
-from vision.io.dicom_slice import Slice, read_dataset
-from vision.io.header import check_size, make_grid, require_body
-from vision.io.hu import to_hu
+from vision.io.dicom_slice import Slice
+from vision.io.hu import HIGHEST, LOWEST, to_hu
 from vision.io.judge import judged
-from vision.io.refusal import EXPORT_AGAIN, Limits, refusing
-
-if TYPE_CHECKING:
-    from pydicom import Dataset
-
-SPACING_TOLERANCE = 0.01
-TILT_TOLERANCE = 1e-3
+from vision.io.refusal import LIMITS, Limits
 
 
 def read_series_ct(series: Series, limits: Limits, *, choices: Choices = ASK) -> CTVolume:
     """Read one series as a CT: index axes are columns, rows, slices (growing along the slice normal).
 
-    Raises InputRefused: E_TOO_FEW_SLICES, E_SIZE, E_SLICES_MISSING, E_SPACING, E_TILT, E_EXTENT, E_CODEC, E_TRUNCATED,
-    E_CORRUPT, E_DTYPE and what `to_hu` and `check_hu` raise.
+    Raises InputRefused: the problem of the series, E_TOO_FEW_SLICES, E_SIZE, E_SLICES_MISSING, E_SPACING, E_TILT,
+    E_EXTENT, E_TAG, E_CODEC, E_TRUNCATED, E_CORRUPT, and what `to_hu` and `check_hu` raise.
     """
+    if series.problem is not None:
+        raise series.problem
     slices = series.slices
     if len(slices) < FEWEST_SLICES:
         raise InputRefused("E_TOO_FEW_SLICES", f"{len(slices)} slices are no volume.", "Give the whole series.")
     rows, columns = slices[0].shape
     if len(slices) > limits.slices or rows * columns * len(slices) > limits.voxels:
         raise InputRefused("E_SIZE", f"{columns} x {rows} x {len(slices)} voxels.", "Crop the CT to the abdomen.")
-    grid = series_grid(slices)
-    stored, slope, intercept = _stored(slices)
-    hu, notices = to_hu(stored, slope, intercept)
-    if any(one.slope is None or one.intercept is None for one in slices):
-        notices.append(Notice("W_RESCALE_MISSING", "The file has no rescale; its stored values were taken as HU."))
-    return judged(hu, grid, facts=_common_facts(slices), notices=(*series.notices, *notices))
+    layout = layout_of(slices, choices, limits)
+    notices = [*series.notices, *layout.notices, *_slice_notices(slices)]
+    hu, found = to_hu(_scaled(slices), 1.0, 0.0)
+    return judged(layout.arrange(hu), layout.grid, facts=_common_facts(slices), notices=(*notices, *found))
 
 
 def series_grid(slices: Sequence[Slice]) -> Grid:
-    """The grid of slices sorted along their normal. Raises E_TILT, E_SLICES_MISSING, E_SPACING, E_EXTENT."""
-    from highdicom.spatial import get_volume_positions
-
-    first, last = slices[0], slices[-1]
-    positions = np.array([one.position for one in slices])
-    _require_no_tilt(positions, first.normal)
-    with refusing("E_SPACING", "The slice positions cannot be read"):
-        spacing, _ = get_volume_positions(positions.tolist(), first.orientation, rtol=SPACING_TOLERANCE)
-    if spacing is None:
-        raise _irregular(slices)
-    step = (last.distance - first.distance) / (len(slices) - 1)
-    affine = np.eye(4)
-    affine[:3, 0] = np.multiply(first.orientation[:3], first.spacing[1])
-    affine[:3, 1] = np.multiply(first.orientation[3:], first.spacing[0])
-    affine[:3, 2] = first.normal * step
-    affine[:3, 3] = first.position
-    to_ras = np.diag([-1.0, -1.0, 1.0, 1.0])
-    grid = make_grid((first.shape[1], first.shape[0], len(slices)), to_ras @ affine)
-    check_size(grid)
-    require_body(grid)
-    return grid
+    """The grid of slices sorted along their normal. Raises what `layout_of` raises."""
+    return layout_of(slices, ASK, LIMITS).grid
 
 
-def _require_no_tilt(positions: np.ndarray, normal: np.ndarray) -> None:
-    """Slices of a tilted gantry are parallel but slide along their planes."""
-    travel = positions[-1] - positions[0]
-    length = float(np.linalg.norm(travel))
-    if length > 0 and abs(float(travel @ normal)) < (1 - TILT_TOLERANCE) * length:
-        angle = float(np.degrees(np.arccos(min(1.0, abs(float(travel @ normal)) / length))))
+def _slice_notices(slices: Sequence[Slice]) -> list[Notice]:
+    """What a person must know of how the slices were stored. Raises E_TAG where only some give a rescale."""
+    without = [one for one in slices if one.slope is None or one.intercept is None]
+    notices = []
+    if 0 < len(without) < len(slices):
         raise InputRefused(
-            "E_TILT",
-            f"The gantry was tilted by {angle:.1f} degrees; the slices form no orthogonal volume.",
-            "Resample the series to an upright grid first.",
+            "E_TAG",
+            f"RescaleSlope or RescaleIntercept of DICOM file {without[0].number} is missing, others have it.",
+            "Export the series again.",
         )
+    if without:
+        notices.append(Notice("W_RESCALE_MISSING", "The file has no rescale; its stored values were taken as HU."))
+    if any(one.is_lossy for one in slices):
+        text = "The slices were compressed with loss: their HU are less certain, those of small lesions most."
+        notices.append(Notice("W_LOSSY", text))
+    if any(one.is_computed or one.kind == "CT derived" for one in slices):
+        text = "The slices were calculated from others, not measured: their HU and sizes may be other than true."
+        notices.append(Notice("W_DERIVED", text))
+    return notices
 
 
-def _irregular(slices: Sequence[Slice]) -> InputRefused:
-    places = np.array([one.distance for one in slices])
-    gaps = np.diff(places)
-    usual = float(np.median(gaps))
-    counts = gaps / usual
-    if np.abs(counts - np.rint(counts)).max() < 0.05 and counts.min() > 0.5:
-        missing = [
-            place + usual * n for place, many in zip(places, counts, strict=False) for n in range(1, round(many))
-        ]
-        shown = ", ".join(f"{place:.1f}" for place in missing[:8]) + (", ..." if len(missing) > 8 else "")
-        return InputRefused(
-            "E_SLICES_MISSING", f"{len(missing)} slices are missing, at {shown} mm along the stack.", EXPORT_AGAIN
-        )
-    return InputRefused(
-        "E_SPACING",
-        f"The distance between slices varies from {gaps.min():.2f} to {gaps.max():.2f} mm.",
-        "Export a reconstruction with one spacing.",
-    )
+def _scaled(slices: Sequence[Slice]) -> np.ndarray:
+    """(columns, rows, slices) in HU: int16 where every slope and intercept is a whole number, float32 otherwise."""
+    scalings = [(one.slope if one.slope is not None else 1.0, one.intercept or 0.0) for one in slices]
+    is_whole = all(slope == int(slope) and intercept == int(intercept) for slope, intercept in scalings)
+    rows, columns = slices[0].shape
+    hu = np.empty((columns, rows, len(slices)), dtype=np.int16 if is_whole else np.float32, order="F")
+    planes = hu.T
+    for index, stored in stored_planes(slices):
+        slope, intercept = scalings[index]
+        if not is_whole:
+            # A value beyond float32 becomes infinite, which `to_hu` refuses.
+            with np.errstate(over="ignore"):
+                planes[index] = stored.astype(np.float64) * slope + intercept
+            continue
+        pixels = slices[index].pixels
+        assert pixels is not None
+        _write_whole(stored, int(slope), int(intercept), pixels.range, planes[index])
+    return hu
 
 
-def _stored(slices: Sequence[Slice]) -> tuple[np.ndarray, float, float]:
-    """Stored voxels (columns, rows, slices) with the scaling that is left: slices that differ are scaled one by one."""
-    scalings = {(one.slope, one.intercept) for one in slices}
-    first = slices[0]
-    shape = (first.shape[1], first.shape[0], len(slices))
-    if len(scalings) == 1:
-        slope, intercept = _scaling(first)
-        stored = np.empty(shape, dtype=np.int32, order="F")
-        narrow = None
-        for index, pixels in _planes(slices):
-            if narrow is None and pixels.dtype.itemsize <= 2:
-                narrow = pixels.dtype
-                stored = np.empty(shape, dtype=narrow, order="F")
-            stored[:, :, index] = pixels.T
-        return stored, slope, intercept
-    scaled = np.empty(shape, dtype=np.float32, order="F")
-    for index, pixels in _planes(slices):
-        slope, intercept = _scaling(slices[index])
-        scaled[:, :, index] = pixels.T * slope + intercept
-    return scaled, 1.0, 0.0
+def _write_whole(stored: np.ndarray, slope: int, intercept: int, possible: tuple[int, int], hu: np.ndarray) -> None:
+    """Write slope * stored + intercept into int16 `hu`. Raises E_HU for a value beyond."""
+    if not _fits(possible, slope, intercept):
+        held = (int(stored.min()), int(stored.max()))
+        if not _fits(held, slope, intercept):
+            low, high = (slope * value + intercept for value in held)
+            raise InputRefused(
+                "E_HU",
+                f"The values run from {low} to {high}, which no CT in Hounsfield units does.",
+                "Check the scaling (slope and intercept) and whether signed values were stored as unsigned.",
+            )
+    if slope == 1 and stored.dtype.itemsize == 2:
+        # The sum fits, so it is right modulo 2**16 whatever the sign of what was stored.
+        np.add(stored, np.array(intercept).astype(stored.dtype), out=hu.view(stored.dtype.newbyteorder("=")))
+    else:
+        hu[...] = stored.astype(np.int64) * slope + intercept
 
 
-def _scaling(one: Slice) -> tuple[float, float]:
-    return 1.0 if one.slope is None else one.slope, 0.0 if one.intercept is None else one.intercept
-
-
-def _planes(slices: Sequence[Slice]) -> Iterator[tuple[int, np.ndarray]]:
-    """Each slice's place in the stack and its stored values (rows, columns); a file is decoded once."""
-    by_file: dict[int, list[int]] = {}
-    for index, one in enumerate(slices):
-        by_file.setdefault(one.entry.number, []).append(index)
-    for indices in by_file.values():
-        first = slices[indices[0]]
-        pixels = _decoded(first)
-        for index in indices:
-            one = slices[index]
-            plane = pixels[one.frame] if pixels.ndim == 3 else pixels
-            if plane.shape != one.shape:
-                raise InputRefused("E_CORRUPT", f"DICOM file {one.entry.number} has other pixels.", EXPORT_AGAIN)
-            yield index, plane
-
-
-def _decoded(one: Slice) -> np.ndarray:
-    """The stored values of one file. Raises E_TRUNCATED, E_CODEC, E_DTYPE, E_CORRUPT."""
-    number = one.entry.number
-    dataset = read_dataset(one.entry, pixels=True)
-    if "PixelData" not in dataset:
-        raise InputRefused("E_TRUNCATED", f"DICOM file {number} ends before its pixels.", EXPORT_AGAIN)
-    if dataset.get("SamplesPerPixel", 1) != 1:
-        raise InputRefused("E_DTYPE", f"DICOM file {number} holds colours.", "Export the original CT slices.")
-    _require_codec(dataset, number)
-    compressed = (
-        dataset.file_meta.TransferSyntaxUID.is_compressed if "TransferSyntaxUID" in dataset.file_meta else False
-    )
-    code = "E_CORRUPT" if compressed else "E_TRUNCATED"
-    with refusing(code, f"The pixels of DICOM file {number} are damaged or incomplete"):
-        return _without_high_bits(dataset.pixel_array, dataset)
-
-
-def _require_codec(dataset: Dataset, number: int) -> None:
-    from pydicom.pixels import get_decoder
-
-    with refusing("E_CODEC", f"DICOM file {number} has an unknown transfer syntax", "Export it uncompressed."):
-        syntax = dataset.file_meta.get("TransferSyntaxUID")
-        available = syntax is None or get_decoder(syntax).is_available
-    if not available:
-        raise InputRefused(
-            "E_CODEC",
-            f"No decoder is installed for the compression of DICOM file {number}.",
-            "Run: pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg pyjpegls",
-        )
-
-
-def _without_high_bits(pixels: np.ndarray, dataset: Dataset) -> np.ndarray:
-    """Clear the bits above BitsStored, where old scanners keep overlays; signed values keep their sign."""
-    allocated, stored = int(dataset.BitsAllocated), int(dataset.BitsStored)
-    spare = allocated - stored
-    if spare <= 0 or pixels.dtype.kind not in "iu" or pixels.dtype.itemsize * 8 != allocated:
-        return pixels
-    return (pixels << spare) >> spare
+def _fits(values: tuple[int, int], slope: int, intercept: int) -> bool:
+    return slope * values[0] + intercept >= LOWEST and slope * values[1] + intercept <= HIGHEST
 
 
 def _common_facts(slices: Sequence[Slice]) -> dict[str, str | float | int]:

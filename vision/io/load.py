@@ -9,8 +9,9 @@ from vision.errors import InputRefused
 from vision.geometry import CTVolume
 from vision.io import apart
 from vision.io.choices import ASK, Choices
-from vision.io.dicom_series import SeriesInfo, choose_series, find_series
-from vision.io.dicom_slice import pydicom_silenced
+from vision.io.dicom_choice import choose_series
+from vision.io.dicom_file import pydicom_silenced
+from vision.io.dicom_series import SeriesInfo, find_series
 from vision.io.dicom_volume import read_series_ct
 from vision.io.entries import Entry, file_entry, folder_entries, require_readable, zip_entries
 from vision.io.nifti import read_nifti_ct
