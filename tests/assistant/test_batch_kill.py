@@ -80,7 +80,7 @@ def kill_and_resume(place: Path, *, count: int, kills: int, seed: int) -> float:
     assert sorted(killed_files) == sorted(whole_files)
     assert [name for name in killed_files if killed_files[name] != whole_files[name]] == []
     assert sum(name.endswith("/answer.json") for name in killed_files) == count
-    assert not [name for name, content in contents(out).items() if "jane" in name or b"jane" in content]
+    assert not [name for name, content in contents(out).items() if "jane_doe" in name or b"jane_doe" in content]
     return time.monotonic() - started
 
 
@@ -95,6 +95,26 @@ def test_batch_of_30_phantoms_killed_at_25_random_moments_ends_with_the_same_byt
     seconds = kill_and_resume(tmp_path, count=30, kills=25, seed=2026)
     with capsys.disabled():
         print(f"\n30 phantoms, 25 kills, 0 files differ, 0 left over, {seconds:.0f} s")
+
+
+@pytest.mark.slow
+def test_parts_that_run_at_once_share_the_cases_and_keep_others_out(tmp_path: Path) -> None:
+    cases, out, whole = make_cases(tmp_path / "cases", 6), tmp_path / "out", tmp_path / "whole"
+    parts = [program("tests.assistant.batch_program", cases, out, 3, part) for part in range(3)]
+    while not list(out.glob(".bodymaps/part-*-of-3/")):
+        time.sleep(0.02)
+    other = program("tests.assistant.batch_program", cases, out)
+    assert "E_OUT_BUSY" in other.communicate(timeout=60)[1]
+    assert other.returncode == 2
+    assert [ended(part) for part in parts] == [0, 0, 0]
+    (whole / ".bodymaps").mkdir(parents=True)
+    shutil.copy2(out / ".bodymaps" / "key", whole / ".bodymaps" / "key")
+    assert ended(begun(cases, whole)) == 0
+    timed = TIMED | {
+        f"{name}-part-{part}-of-3.{end}" for name, end in (("run", "json"), ("timings", "jsonl")) for part in range(3)
+    }
+    assert contents(out, without=timed) == contents(whole, without=timed)
+    assert [path.name for path in (out / ".bodymaps").iterdir()] == ["key"]
 
 
 @pytest.mark.slow
