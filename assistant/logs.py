@@ -25,7 +25,7 @@ DEBUG_VARIABLE = "BODYMAPS_DEBUG"
 HIDDEN = "[hidden]"
 
 _OURS = frozenset({"assistant", "vision"})
-_CODE = re.compile(r"[EW]_[A-Z_]{1,40}")
+_CODE = re.compile(r"[EW]_(?:4D|[A-Z_]{1,40})")
 _EXCEPTIONS = frozenset(name for name, value in vars(builtins).items() if isinstance(value, type))
 
 

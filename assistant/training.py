@@ -48,15 +48,15 @@ def train_vision(cases: Path, out: Path, *, minutes: float, steps: int) -> Path:
 def annotated_structures(cases: Path) -> tuple[str, ...]:
     """Every structure that a case list annotates, in table order. Raises as `train_vision`."""
     if not cases.is_file():
-        raise InputRefused("E_NOT_FOUND", f"{cases.name} does not exist.", "Check the path of the case list.")
+        raise InputRefused("E_NOT_FOUND", "The case list does not exist.", "Check the path of the case list.")
     try:
         found = {by_name(name).name for row in json.loads(cases.read_text("utf-8")) for name in row["annotated"]}
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(
             "E_CASE_LIST",
-            f"{cases.name} is not a list of training cases.",
+            "The case list is not a list of training cases.",
             "Each entry of the JSON list needs ct, labels, order and annotated.",
         ) from error
     if not found:
-        raise UsageError("E_CASE_LIST", f"{cases.name} annotates nothing.", "List what is annotated in each case.")
+        raise UsageError("E_CASE_LIST", "The case list annotates nothing.", "List what is annotated in each case.")
     return tuple(name for name in names() if name in found)

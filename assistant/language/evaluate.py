@@ -93,16 +93,16 @@ def read_requests(path: Path) -> list[Request]:
     Raises InputRefused for a file that is missing, empty or not of that form, UsageError for an unknown structure.
     """
     if not path.is_file():
-        raise InputRefused("E_NOT_FOUND", f"{path.name} does not exist.", "Check the path of the requests.")
+        raise InputRefused("E_NOT_FOUND", "The file of requests does not exist.", "Check the path of the requests.")
     try:
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
         pairs = [(str(row["text"]), str(row["structure"])) for row in rows]
     except (ValueError, KeyError, TypeError):
         raise InputRefused(
-            "E_REQUESTS", f"{path.name} is not a list of requests.", 'Each line needs {"text": ..., "structure": ...}.'
+            "E_REQUESTS", "The file is not a list of requests.", 'Each line needs {"text": ..., "structure": ...}.'
         ) from None
     if not pairs:
-        raise InputRefused("E_REQUESTS", f"{path.name} holds no request.", "Give one request a line.")
+        raise InputRefused("E_REQUESTS", "The file holds no request.", "Give one request a line.")
     return [Request(text, plain, wanted(plain)) for text, plain in pairs]
 
 

@@ -114,7 +114,7 @@ def test_info_for_people_names_what_is_missing() -> None:
         (("ask", "ct.nii.gz"), 2, "Missing argument"),
         (("chat", "--auth", "anna"), 2, "E_AUTH: --auth is not USER:PASSWORD"),
         (("report", "no-such-folder", "--out", "out"), 3, "E_NOT_FOUND: Input 1 does not exist"),
-        (("train", "vision", "--cases", "none.json", "--out", "out"), 3, "E_NOT_FOUND: none.json does not exist"),
+        (("train", "vision", "--cases", "none.json", "--out", "out"), 3, "E_NOT_FOUND: The case list does not exist"),
     ],
 )
 def test_wrong_use_ends_with_its_code_and_no_traceback(words: tuple[str, ...], code: int, said: str) -> None:

@@ -187,8 +187,8 @@ def _network(**values: object) -> Callable[[dict[str, Any]], object]:
 def _misdescribed() -> tuple[Row, ...]:
     row, text = described_wrongly, written_wrongly
     return (
-        row("unknown key", "did you mean 'recipe'", lambda d: d.update(recipes={})),
-        row("unknown key of the network", "did you mean 'channels'", _network(chanels=["liver"])),
+        row("unknown key", "nearest known one is 'recipe'", lambda d: d.update(recipes={})),
+        row("unknown key of the network", "nearest known one is 'channels'", _network(chanels=["liver"])),
         row("no hash", "lacks the key 'sha256'", lambda d: d.pop("sha256")),
         row("no widths", "lacks the key 'widths'", lambda d: d["network"].pop("widths")),
         row("hash that is none", "64 hexadecimal", lambda d: d.update(sha256=7)),

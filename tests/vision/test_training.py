@@ -165,7 +165,7 @@ def test_a_case_list_is_prepared_once_and_then_read_from_the_cache(tmp_path: Pat
 @pytest.mark.parametrize("changes", [{"ct": None}, {"order": None}, {"annotated": 7}])
 def test_a_malformed_case_list_says_what_each_entry_needs(tmp_path: Path, changes: dict[str, object]) -> None:
     listed = write_list(tmp_path, **changes)
-    with pytest.raises(UsageError, match=r"cases\.json is not a list of training cases"):
+    with pytest.raises(UsageError, match="E_CASE_LIST: The case list is not a list of training cases"):
         prepare_list(listed, tmp_path / "cache", channels=CHANNELS, spacing_mm=3.0, window_hu=WINDOW)
 
 

@@ -52,9 +52,9 @@ def find_cases(folders: Sequence[Path], *, annotated: frozenset[str] | None = No
     """
     known = None if annotated is None else frozenset(by_name(name).name for name in annotated)
     found = []
-    for folder in folders:
+    for number, folder in enumerate(folders, start=1):
         if not folder.is_dir():
-            raise InputRefused("E_NOT_FOUND", f"{folder.name} is not a folder.", "Give case folders.")
+            raise InputRefused("E_NOT_FOUND", f"Input {number} is not a folder.", "Give case folders.")
         inside = (
             [folder] if (folder / CT_NAME).is_file() else sorted(path for path in folder.iterdir() if path.is_dir())
         )
@@ -62,15 +62,13 @@ def find_cases(folders: Sequence[Path], *, annotated: frozenset[str] | None = No
         if not cases:
             raise InputRefused(
                 "E_NO_CASE",
-                f"{folder.name} holds no case with a reference.",
+                f"Input {number} holds no case with a reference.",
                 f"A case is a folder with {CT_NAME} and {LABELS_NAME} or {SEGMENTATIONS}/<structure>.nii.gz.",
             )
         found += cases
-    twice = sorted(name for name, count in Counter(case.name for case in found).items() if count > 1)
+    twice = sum(count > 1 for count in Counter(case.name for case in found).values())
     if twice:
-        raise UsageError(
-            "E_CASE_TWICE", f"Several cases are called {', '.join(twice[:5])}.", "Rename or leave out one."
-        )
+        raise UsageError("E_CASE_TWICE", f"{twice} names are those of several cases.", "Rename or leave out some.")
     return found
 
 

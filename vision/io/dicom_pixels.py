@@ -23,7 +23,7 @@ NATIVE = ("", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", DEFLATED, "1.2.840.100
 LOSSY = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 81, 91, 203))
 """Transfer syntaxes that may lose something: JPEG, near-lossless JPEG-LS, JPEG 2000, high-throughput JPEG 2000."""
 UNCOMPRESSED = "Export it uncompressed."
-CODECS = "Run: pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg pyjpegls"
+CODECS = "Run: pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg pyjpegls."
 
 
 @dataclass(frozen=True, eq=False)

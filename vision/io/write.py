@@ -70,7 +70,7 @@ def _write_nifti(voxels: np.ndarray, grid: Grid, path: Path) -> Path:
 
     zipped = path.name.lower().endswith(".nii.gz")
     if not zipped and path.suffix.lower() != ".nii":
-        raise UsageError("E_SUFFIX", f"{path.suffix or 'no suffix'} is not NIfTI.", "Write to .nii.gz or .nii.")
+        raise UsageError("E_SUFFIX", "The name to write to does not end as NIfTI does.", "Write to .nii.gz or .nii.")
     image = Nifti1Image(voxels, grid.affine, dtype=voxels.dtype)
     image.header.set_xyzt_units("mm")
     image.set_sform(grid.affine, code="scanner")

@@ -116,7 +116,7 @@ def _require_keys(values: Mapping[str, Any], known: Sequence[str], required: Seq
     for key in values:
         if key not in known:
             near = process.extractOne(str(key)[:60], known)
-            _refuse(name, f"it has the unknown key {str(key)[:40]!r}; did you mean {near[0]!r}?")
+            _refuse(name, f"it has the unknown key {str(key)[:40]!r}; the nearest known one is {near[0]!r}")
     for key in required:
         if key not in values:
             _refuse(name, f"it lacks the key {key!r}")
@@ -141,6 +141,6 @@ def _is_width(value: Any) -> bool:
 def _refuse(name: str, what: str) -> NoReturn:
     raise WeightsError(
         "E_WEIGHTS_DESCRIPTION",
-        f"{name} does not describe a model: {what}{'' if what.endswith('?') else '.'}",
+        f"{name} does not describe a model: {what}.",
         "Install the package again, or export the model again with 'bodymaps train export'.",
     )

@@ -89,9 +89,9 @@ def prepare_list(
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             "E_CASE_LIST",
-            f"{case_list.name} is not a list of training cases ({error}).",
+            f"The case list is not a list of training cases ({type(error).__name__}).",
             "Each entry needs ct, labels, order and annotated; see the docstring of vision/training/cases.py.",
-        ) from error
+        ) from None
     cache.mkdir(parents=True, exist_ok=True)
     cases = []
     for number, (ct_path, label_path, order, annotated) in enumerate(entries):

@@ -22,7 +22,7 @@ def export_run(run: Path, out: Path, *, name: str, leave_out: frozenset[str] = f
     checkpoint = run / "checkpoint.pt"
     if not checkpoint.is_file():
         raise WeightsError(
-            "E_NO_CHECKPOINT", f"{run.name} holds no checkpoint.pt.", "Train first: bodymaps train vision."
+            "E_NO_CHECKPOINT", "The folder of the run holds no checkpoint.pt.", "Train first: bodymaps train vision."
         )
     stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
     recipe = json.loads((run / "config.json").read_text())
