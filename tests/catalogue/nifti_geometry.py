@@ -127,6 +127,7 @@ ROWS: tuple[Row, ...] = (
     refused(54, "an sform with NaN", "E_AFFINE", sform_of((NAN, 0, 0), (0, 9, 0), (0, 0, 8))),
     refused(54, "an sform with infinity", "E_AFFINE", sform_of((10, 0, 0), (0, INF, 0), (0, 0, 8))),
     refused(54, "a quaternion that is no rotation", "E_AFFINE", header_of(sform_code=0, quatern_b=3.0)),
+    refused(54, "a qform of no handedness", "E_AFFINE", header_of(sform_code=0, pixdim=[7, 10, 9, 8, 0, 0, 0, 0])),
     refused(54, "a qform with NaN", "E_AFFINE", header_of(sform_code=0, qoffset_z=NAN)),
     warned(
         54, "a body 4 m from its origin", "W_ORIGIN_FAR", header_of(qform_code=0, srow_z=[0, 0, 8, -4000]), hu=body_hu

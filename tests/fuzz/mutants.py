@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pydicom
 from nibabel import nifti1, nifti2
-from pydicom.dataelem import DataElement
 
 from tests.vision.small_files import body_hu, dicom_bytes, dicom_slices, nifti_bytes
 from vision.io.oddities import QFORM, SFORM
@@ -20,6 +17,9 @@ FIELD_SHARE = 0.25
 """Of the mutants, those with one field made wrong; the others have 1 to 4 random bytes."""
 EXTENSION_MARK = 4
 PREAMBLE = 128
+PIXELS, PIXELS_START = b"\xe0\x7f\x10\0", 12
+LONG = ("OB", "OW", "OF", "SQ", "UT", "UN", "UC", "UR")
+"""Value representations with a length of four bytes."""
 SHAPE, SLICES = (36, 30, 16), 5
 SPACING_MM = 9.0
 ORIGIN_MM = (113.7, 96.3, -412.5)
@@ -86,15 +86,14 @@ def dicom_series() -> list[bytes]:
 def dicom_mutants(count: int, seed: int) -> Iterator[tuple[int, bytes]]:
     """`count` mutants of a slice's header, each with the number of the slice in `dicom_series`."""
     rng = np.random.default_rng(seed)
-    series = dicom_series()
-    datasets = dicom_slices(body_hu(SHAPE)[:, :, 4 : 4 + SLICES])
+    series = [(content, list(_elements(content))) for content in dicom_series()]
     for number in range(count):
         victim = number % SLICES
+        content, elements = series[victim]
         if rng.random() < FIELD_SHARE:
-            yield victim, _with_odd_element(datasets[victim], rng)
+            yield victim, _with_odd_element(content, elements[int(rng.integers(len(elements)))], rng)
         else:
-            pixels = series[victim].rfind(b"\xe0\x7f\x10\x00")
-            yield victim, _with_odd_bytes(series[victim], PREAMBLE, pixels + 12, rng)
+            yield victim, _with_odd_bytes(content, PREAMBLE, elements[-1].stop + PIXELS_START, rng)
 
 
 def _with_odd_bytes(content: bytes, first: int, last: int, rng: np.random.Generator) -> bytes:
@@ -138,30 +137,43 @@ def _odd_number(value: float, dtype: np.dtype, rng: np.random.Generator) -> Any:
     return min(max(int(odd) if np.isfinite(odd) else 0, int(limits.min)), int(limits.max))
 
 
-def _with_odd_element(dataset: pydicom.Dataset, rng: np.random.Generator) -> bytes:
-    """One element holds another text, number or count of values, or is left out."""
-    from copy import deepcopy
+@dataclass(frozen=True)
+class Element:
+    """Where an element of an explicit little-endian file lies: its first byte, its value, the byte after it."""
 
-    mutant = deepcopy(dataset)
-    tags = [element.tag for element in mutant if element.keyword != "PixelData"]
-    tag = tags[int(rng.integers(len(tags)))]
-    element = mutant[tag]
-    with pydicom.config.disable_value_validation():
-        if rng.random() < 0.1:
-            del mutant[tag]
-        elif element.VR in ("DS", "IS") and rng.random() < 0.5:
-            values = np.atleast_1d(np.asarray(element.value, dtype=float)).copy()
-            at = int(rng.integers(values.size))
-            values[at] = _odd_number(values[at], np.dtype(float), rng)
-            element.value = [f"{value:.10g}" for value in values] if values.size > 1 else f"{values[0]:.10g}"
-        elif element.VR == "US":
-            element.value = int(rng.integers(0, 65536))
-        else:
-            mutant[tag] = DataElement(
-                tag, "LO" if element.VR in ("DS", "IS") else element.VR, str(rng.choice(ODD_TEXTS))
-            )
-    try:
-        return dicom_bytes(mutant)  # type: ignore[arg-type]
-    except (ValueError, TypeError, AttributeError, KeyError, struct.error, OSError):
-        # pydicom will not write all that a damaged file may hold; the bytes are then made wrong instead.
-        return _with_odd_bytes(dicom_bytes(dataset), PREAMBLE, 1000, rng)  # type: ignore[arg-type]
+    start: int
+    value: int
+    stop: int
+    representation: str
+
+
+def _elements(content: bytes) -> Iterator[Element]:
+    """The elements before the pixels."""
+    at = PREAMBLE + len(b"DICM")
+    while content[at : at + 4] != PIXELS:
+        representation = content[at + 4 : at + 6].decode()
+        long = representation in LONG
+        value = at + (12 if long else 8)
+        stop = value + int.from_bytes(content[at + 8 : value] if long else content[at + 6 : value], "little")
+        yield Element(at, value, stop, representation)
+        at = stop
+
+
+def _with_odd_element(content: bytes, element: Element, rng: np.random.Generator) -> bytes:
+    """One element holds another text, number or count of values, or is left out."""
+    value = content[element.value : element.stop]
+    kind = element.representation
+    if rng.random() < 0.1:
+        return content[: element.start] + content[element.stop :]
+    if kind in ("DS", "IS") and rng.random() < 0.6:
+        numbers = [float(number) for number in value.decode().split("\\")]
+        at = int(rng.integers(len(numbers)))
+        numbers[at] = _odd_number(numbers[at], np.dtype(float), rng)
+        odd = "\\".join(f"{number:.10g}" for number in numbers).encode()
+    elif kind in ("US", "UL"):
+        odd = rng.bytes(len(value))
+    else:
+        odd = str(rng.choice(ODD_TEXTS)).encode()
+    odd += b" " * (len(odd) % 2)
+    length = len(odd).to_bytes(4 if kind in LONG else 2, "little")
+    return content[: element.value - len(length)] + length + odd + content[element.stop :]

@@ -87,23 +87,51 @@ class Header:
         A file holds three components of a unit quaternion; near a half turn (LPS, as CT comes) the fourth is lost in
         their rounding. Where it could be that of the directions `like` (3, 3), it is. Raises E_AFFINE.
         """
-        from nibabel.quaternions import fillpositive, mat2quat
+        from nibabel.quaternions import mat2quat
 
-        imaginary = _float64(np.stack([self.fields[f"quatern_{part}"] for part in "bcd"]))
-        handed = -1.0 if float(self.fields["pixdim"][0]) < 0 else 1.0
+        imaginary, square = self._quaternion()
         with refusing("E_AFFINE", "The qform is not a rotation"):
-            found = [fillpositive(imaginary, w2_thresh=-1e-5)]
+            # Within rounding it is a half turn, as that of any CT in LPS order that leans to the front or the side.
+            found = [0.0 if square < self.rounding else np.sqrt(square)]
             if like is not None:
-                real = mat2quat(like * (1.0, 1.0, handed))[0]
-                if abs(1 - imaginary @ imaginary - real**2) < QUATERNION_PRECISION:
-                    found += [np.array([sign * real, *imaginary]) for sign in (1.0, -1.0)]
-            return [self._turned(quaternion, handed) for quaternion in found]
+                real = float(mat2quat(like * (1.0, 1.0, self.handed))[0])
+                if abs(square - real**2) < QUATERNION_PRECISION:
+                    found += [real, -real]
+            return [self._turned(real, imaginary) for real in found]
 
-    def _turned(self, quaternion: np.ndarray, handed: float) -> np.ndarray:
+    def qform_doubt(self) -> float:
+        """How far apart the rounding of the quaternion leaves the corners of the qform, in mm."""
+        imaginary, square = self._quaternion()
+        low, high = (np.sqrt(max(square + error, 0.0)) for error in (-self.rounding, self.rounding))
+        directions = self._turned(0.0, imaginary)[:3, :3] / self.steps
+        if low == 0 and np.abs(directions - np.rint(directions)).max() < QUATERNION_PRECISION:
+            return 0.0  # along the patient's axes, as CT is but for a tilted head
+        return self.apart(self._turned(low, imaginary), self._turned(high, imaginary))
+
+    @property
+    def rounding(self) -> float:
+        """What the file's number type loses of the squares of a quaternion."""
+        return 3 * float(np.finfo(self.fields["quatern_b"].dtype).eps)
+
+    @property
+    def handed(self) -> float:
+        """-1 when the third axis of the qform points the other way."""
+        return -1.0 if float(self.fields["pixdim"][0]) < 0 else 1.0
+
+    def _quaternion(self) -> tuple[np.ndarray, float]:
+        """The three components (3,) that the file holds, and the square of the fourth. Raises E_AFFINE."""
+        imaginary = _float64(np.stack([self.fields[f"quatern_{part}"] for part in "bcd"]))
+        with np.errstate(all="ignore"):
+            square = float(1 - imaginary @ imaginary)
+        if not square > -1e-5:
+            raise InputRefused("E_AFFINE", "The qform is not a rotation.", SET_ORIENTATION)
+        return imaginary, square
+
+    def _turned(self, real: float, imaginary: np.ndarray) -> np.ndarray:
         from nibabel.quaternions import quat2mat
 
         affine = np.eye(4)
-        affine[:3, :3] = quat2mat(quaternion) * (self.steps * (1.0, 1.0, handed))
+        affine[:3, :3] = quat2mat([real, *imaginary]) * (self.steps * (1.0, 1.0, self.handed))
         affine[:3, 3] = _float64(np.stack([self.fields[f"qoffset_{axis}"] for axis in "xyz"])) * self.mm
         if not np.isfinite(affine).all():
             raise InputRefused("E_AFFINE", "The qform is not finite.", SET_ORIENTATION)
@@ -170,7 +198,13 @@ def skew_of(affine: np.ndarray) -> float:
 def _agreed(header: Header, choices: Choices) -> tuple[np.ndarray, list[Notice]]:
     """The one affine of a header whose statements agree, or the preferred one of two."""
     if not header.has_sform:
-        return header.qforms()[0], []
+        if float(header.fields["pixdim"][0]) not in (-1.0, 0.0, 1.0):
+            raise InputRefused("E_AFFINE", "The header does not say to which side the slices grow.", SET_ORIENTATION)
+        affine, doubt = header.qforms()[0], header.qform_doubt()
+        if doubt <= AGREEMENT_VOXELS * header.steps.min():
+            return affine, []
+        text = f"The qform says only to {doubt:.2g} mm where the corners of the CT lie."
+        return affine, [Notice("W_ORIENTATION_INEXACT", text)]
     prefer = choices.prefer if header.has_qform else "sform" if choices.prefer == "sform" else None
     if prefer == "qform":
         affine = header.qforms()[0]
