@@ -26,6 +26,8 @@ LUNG_SHARE = 0.12
 SKULL_SHARE, HEAD_CM2 = 0.10, 400.0
 """Bone of a slice's body and its area: a skull is a shell of bone; vertebra, ribs or pelvis stay below a tenth."""
 SECOND_LEG_SHARE = 0.4
+SQUARE, NOISE_SLICES, FEWEST_SQUARES = 7, 16, 8
+"""Noise is read off squares of 7 x 7 pixels in about 16 slices."""
 PERSISTENT = 0.5
 """Share of the slices in which a place is bright for it to count as the column of spine and aorta."""
 
@@ -84,35 +86,51 @@ def look_at_body(hu: np.ndarray, grid: Grid) -> Body:
         area_cm2=float(np.median([one.area_cm2 for one in trunk])) if trunk else 0.0,
         spine=_spine(coarse, bodies),
         bone=float(np.count_nonzero((coarse > BONE_ABOVE_HU) & bodies)) / max(1, inside),
-        noise_hu=_noise(volume, steps[2]),
+        noise_hu=_noise(volume),
     )
 
 
 def _section(plane: np.ndarray, floor: float, air: float, pixel_cm2: float) -> _Section:
     """What one axial plane shows: the body is its largest piece, air inside it included."""
-    from scipy.ndimage import binary_fill_holes, label
-
-    pieces, _ = label(plane > floor)
-    sizes = np.bincount(pieces.ravel())
-    sizes[0] = 0
+    pieces, sizes = _pieces(plane > floor)
     largest = int(sizes.argmax())
     if sizes[largest] * pixel_cm2 < SMALLEST_AREA_CM2:
         return _Section("", 0.0, np.zeros(plane.shape, dtype=bool))
-    body = binary_fill_holes(pieces == largest)
-    area = float(np.count_nonzero(body)) * pixel_cm2
+    body = _filled(pieces == largest)
+    inside = int(np.count_nonzero(body))
     sizes[largest] = 0
     second = float(sizes.max()) * pixel_cm2
-    lung = np.count_nonzero((plane < air) & body) / np.count_nonzero(body)
-    bone = np.count_nonzero((plane > BONE_ABOVE_HU) & body) / np.count_nonzero(body)
-    if second > max(SMALLEST_AREA_CM2, SECOND_LEG_SHARE * area):
+    lung = np.count_nonzero((plane < air) & body) / inside
+    bone = np.count_nonzero((plane > BONE_ABOVE_HU) & body) / inside
+    if second > max(SMALLEST_AREA_CM2, SECOND_LEG_SHARE * inside * pixel_cm2):
         region = "legs"
-    elif bone > SKULL_SHARE and area < HEAD_CM2:
+    elif bone > SKULL_SHARE and inside * pixel_cm2 < HEAD_CM2:
         region = "head"
     elif lung > LUNG_SHARE:
         region = "chest"
     else:
         region = "abdomen"
-    return _Section(region, area, body)
+    return _Section(region, inside * pixel_cm2, body)
+
+
+def _pieces(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The connected pieces of a plane, numbered from 1, and the number of pixels of each; 0 for the background."""
+    import cc3d
+
+    pieces = cc3d.connected_components(np.ascontiguousarray(plane), connectivity=4)
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    return pieces, sizes
+
+
+def _filled(body: np.ndarray) -> np.ndarray:
+    """A piece with its holes: all but the background that reaches the border of the plane."""
+    background, _ = _pieces(~body)
+    border = np.concatenate([background[[0, -1]].ravel(), background[:, [0, -1]].ravel()])
+    outside = np.zeros(background.max() + 1, dtype=bool)
+    outside[border] = True
+    outside[0] = False
+    return ~outside[background]
 
 
 def _spine(coarse: np.ndarray, bodies: np.ndarray) -> float | None:
@@ -129,16 +147,15 @@ def _spine(coarse: np.ndarray, bodies: np.ndarray) -> float | None:
     return float((middle - (rows[0] + rows[-1]) / 2) / max(1, rows[-1] - rows[0]))
 
 
-def _noise(volume: np.ndarray, step: int) -> float | None:
-    """The lower tenth of local standard deviations in soft tissue: what is even there differs by noise alone."""
-    from scipy.ndimage import uniform_filter
-
+def _noise(volume: np.ndarray) -> float | None:
+    """The lower tenth of the standard deviations in small squares of soft tissue: where it is even, noise is left."""
     found = []
-    for k in range(0, volume.shape[2], 4 * step):
-        plane = volume[:, :, k].astype(np.float32)
-        mean = uniform_filter(plane, 7)
+    i, j = (n - n % SQUARE for n in volume.shape[:2])
+    for k in range(0, volume.shape[2], max(1, volume.shape[2] // NOISE_SLICES)):
+        plane = volume[:i, :j, k].astype(np.float32)
+        squares = plane.reshape(i // SQUARE, SQUARE, j // SQUARE, SQUARE)
+        mean = squares.mean(axis=(1, 3))
         soft = (mean > 0) & (mean < 150)
-        if soft.sum() > 50:
-            spread = np.sqrt(np.maximum(uniform_filter(plane * plane, 7) - mean * mean, 0))
-            found.append(np.percentile(spread[soft], 10))
+        if np.count_nonzero(soft) >= FEWEST_SQUARES:
+            found.append(np.percentile(squares.std(axis=(1, 3))[soft], 10))
     return float(np.median(found)) if found else None
