@@ -1,5 +1,30 @@
-"""The chat page in the browser. Importing it loads gradio, so import it only to serve."""
+"""The chat page in the browser. Importing this is light; `launch` loads Gradio."""
 
-from assistant.serve.build import build_app, launch
+from __future__ import annotations
 
-__all__ = ["build_app", "launch"]
+from assistant.plan import Planner
+from assistant.serve.settings import DEFAULTS, ServerSettings
+from vision.segmenter import Segmenter
+
+__all__ = ["ServerSettings", "launch"]
+
+
+def launch(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    auth: tuple[str, str] | None = None,
+    segmenter: Segmenter | None = None,
+    planner: Planner | None = None,
+    settings: ServerSettings = DEFAULTS,
+) -> None:
+    """Serve the page until the process is stopped. `auth` is (name, password), needed wherever others can connect.
+
+    Each CT is answered about in a process of its own; a segmenter or planner that is given as an object answers in
+    threads of this process instead, and a crash of it ends the chat. Everything that was uploaded is removed at the
+    end. Raises UsageError for a port that is taken, and for a host that others can reach without `auth`, or with an
+    empty name or password.
+    """
+    from assistant.serve.start import serve_chat
+
+    serve_chat(host=host, port=port, auth=auth, segmenter=segmenter, planner=planner, settings=settings)

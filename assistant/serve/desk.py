@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from assistant.serve.sessions import OpenCT, Session, Waiting
-from assistant.serve.uploads import describe_upload, take_upload
+from assistant.serve.uploads import Uploads, describe_upload
 from assistant.serve.view import (
     answer_text,
     ct_line,
@@ -25,12 +24,12 @@ from assistant.serve.view import (
 )
 from assistant.serve.work import Doing, Failed, run_streamed
 from vision.errors import UsageError, UserError
-from vision.io import inventory
+from vision.io import Choices, inventory
 from vision.segmenter import Progress
 
 T = TypeVar("T")
-Opener = Callable[[Path, str | None, Progress], OpenCT]
-"""Opens a CT: where it lies, which series (None: the only one), a progress callback."""
+Opener = Callable[[Path, Choices, Progress], OpenCT]
+"""Opens a CT: where it lies, what was chosen (which series), a progress callback."""
 
 LONGEST_QUESTION = 2000
 
@@ -39,41 +38,37 @@ LONGEST_QUESTION = 2000
 class Desk:
     """Serves sessions. Every method yields whenever a session's messages have changed; the page then shows them.
 
-    `open_with` opens a CT, `make_example` returns the file of the example CT and makes it when it is not there.
+    `open_with` opens a CT, `make_example` returns the file of the example CT and makes it when it is not there,
+    `uploads` holds what was sent.
     """
 
     open_with: Opener
     make_example: Callable[[Progress], Path]
+    uploads: Uploads
 
-    def talk(self, session: Session, question: str, upload: Path | None) -> Iterator[None]:
-        """Open the upload, if there is one, then answer the question, if there is one."""
+    def talk(self, session: Session, question: str, upload: str | None) -> Iterator[None]:
+        """Open the upload of that name, if there is one, then answer the question, if there is one."""
         question = question.strip()
-        if upload is not None:
-            session.messages.append(said(describe_upload(upload), role="user"))
-        if question:
-            session.messages.append(said(plain(question[:LONGEST_QUESTION]), role="user"))
         yield from self._serve(session, self._open_and_ask(session, question, upload))
 
     def open_example(self, session: Session) -> Iterator[None]:
         """Open the example CT."""
-        session.messages.append(said("Open the example CT.", role="user"))
-        yield from self._serve(session, self._open(session, self._open_example))
+        yield from self._serve(session, self._open_and_say(session, "Open the example CT.", self._open_example))
 
     def choose_series(self, session: Session, number: str) -> Iterator[None]:
         """Open the series chosen among those of an upload, then answer the question that came with it."""
         waiting = session.waiting
         if waiting is not None and number in waiting.series:
-            session.messages.append(said(f"Series {number}", role="user"))
             yield from self._serve(session, self._open_chosen(session, waiting, number))
 
     def _serve(self, session: Session, work: Iterator[None]) -> Iterator[None]:
         """Do the work unless the session is at work already; an error becomes a message."""
-        yield
         if not session.busy.acquire(blocking=False):
             session.messages.append(said("One question at a time: wait for the answer, or stop it."))
             yield
             return
         try:
+            session.begin()
             yield from work
         except UserError as error:
             session.messages.append(said(error_text(error)))
@@ -81,27 +76,34 @@ class Desk:
         finally:
             session.busy.release()
 
-    def _open_and_ask(self, session: Session, question: str, upload: Path | None) -> Iterator[None]:
-        if len(question) > LONGEST_QUESTION:
-            what = f"The question has {len(question)} characters."
-            raise UsageError("E_QUESTION_LONG", what, f"Use at most {LONGEST_QUESTION}.")
-        if upload is not None:
-            taken = take_upload(upload, session.folder)
-            try:
-                yield from self._open(session, lambda progress: self.open_with(taken, None, progress))
-            except UserError as error:
-                if error.code != "E_SERIES_AMBIGUOUS":
-                    taken.unlink(missing_ok=True)
-                    raise
+    def _open_and_ask(self, session: Session, question: str, upload: str | None) -> Iterator[None]:
+        taken = None if upload is None else self.uploads.take(upload, session.folder, visitor=session.visitor)
+        if taken is not None:
+            session.messages.append(said(describe_upload(taken), role="user"))
+        if question:
+            session.messages.append(said(plain(question[:LONGEST_QUESTION]), role="user"))
+        yield
+        try:
+            if len(question) > LONGEST_QUESTION:
+                what = f"The question has {len(question)} characters."
+                raise UsageError("E_QUESTION_LONG", what, f"Use at most {LONGEST_QUESTION}.")
+            if taken is not None:
+                yield from self._open(session, lambda progress: self.open_with(taken, Choices(), progress))
+        except UserError as error:
+            if taken is not None and error.code == "E_SERIES_AMBIGUOUS":
                 yield from self._offer_series(session, taken, question)
                 return
-            taken.unlink(missing_ok=True)
+            raise
+        finally:
+            if taken is not None and (session.waiting is None or session.waiting.upload != taken):
+                taken.unlink(missing_ok=True)
         if question:
             yield from self._ask(session, question)
 
     def _offer_series(self, session: Session, upload: Path, question: str) -> Iterator[None]:
         """Ask which series of an upload is meant, and keep the upload until that is known."""
-        rows = [row for row in inventory(upload) if row.modality == "CT" and row.spacing_mm is not None]
+        found = yield from _stream(session, lambda progress: inventory(upload, progress=progress))
+        rows = [row for row in found if row.modality == "CT" and row.spacing_mm is not None]
         session.waiting = Waiting(upload, tuple(str(row.index) for row in rows), question)
         options = [(str(row.index), series_label(row)) for row in rows]
         session.messages.append(said("This upload holds several CT series. Which one do you mean?", options=options))
@@ -109,33 +111,54 @@ class Desk:
 
     def _open_chosen(self, session: Session, waiting: Waiting, number: str) -> Iterator[None]:
         session.waiting = None
+        chosen = Choices(series=number)
         try:
-            yield from self._open(session, lambda progress: self.open_with(waiting.upload, number, progress))
+            yield from self._open_and_say(
+                session, f"Series {number}", lambda progress: self.open_with(waiting.upload, chosen, progress)
+            )
         finally:
             waiting.upload.unlink(missing_ok=True)
         if waiting.question:
             yield from self._ask(session, waiting.question)
 
     def _open_example(self, progress: Progress) -> OpenCT:
-        return self.open_with(self.make_example(progress), None, progress)
+        return self.open_with(self.make_example(progress), Choices(), progress)
+
+    def _open_and_say(self, session: Session, said_by_user: str, task: Callable[[Progress], OpenCT]) -> Iterator[None]:
+        session.messages.append(said(said_by_user, role="user"))
+        yield
+        yield from self._open(session, task)
 
     def _open(self, session: Session, task: Callable[[Progress], OpenCT]) -> Iterator[None]:
         """Close what is open and open another CT. Raises the UserError that prevented it."""
-        session.conversation = None
-        session.answers.clear()
-        session.conversation = yield from _stream(session, task)
-        line = f"The CT is open: {ct_line(session.conversation.ct)}. What would you like to know?"
+        self._drop_waiting(session)
+        session.close_ct()
+        # Adopted in the thread that opens: the page may be gone by the time that it is done.
+        conversation = yield from _stream(session, lambda progress: session.adopt(task(progress)))
+        line = f"The CT is open: {ct_line(conversation.ct)}. What would you like to know?"
         session.messages.append(said(line))
         yield
+
+    def _drop_waiting(self, session: Session) -> None:
+        waiting, session.waiting = session.waiting, None
+        if waiting is not None:
+            waiting.upload.unlink(missing_ok=True)
 
     def _ask(self, session: Session, question: str) -> Iterator[None]:
         conversation = session.conversation
         if conversation is None:
-            raise UsageError("E_NO_CT", "No CT is open yet.", "Drop a file into the box below, or open the example CT.")
+            raise _no_ct(session)
         answer = yield from _stream(session, lambda progress: conversation.ask(question, progress=progress))
-        session.answers.append(answer)
+        session.offer(answer)
         session.messages[-1:] = [trace_message(answer), said(answer_text(answer))]
         yield
+
+
+def _no_ct(session: Session) -> UsageError:
+    if session.ct_was_closed:
+        what = "The CT was closed: it was not used for a while, and its memory was needed for another."
+        return UsageError("E_CT_CLOSED", what, "Open it again.")
+    return UsageError("E_NO_CT", "No CT is open yet.", "Drop a file into the box below, or open the example CT.")
 
 
 def _stream(session: Session, task: Callable[[Progress], T]) -> Generator[None, None, T]:
@@ -143,7 +166,6 @@ def _stream(session: Session, task: Callable[[Progress], T]) -> Generator[None, 
 
     Returns the task's result; raises the UserError that ended it.
     """
-    session.stop = threading.Event()
     first, running, began = len(session.messages), "", time.monotonic()
     for update in run_streamed(task, session.stop):
         steps = session.messages[first:]

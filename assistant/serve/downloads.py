@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
-import secrets
+import threading
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from assistant.answer import Answer
 from assistant.report import report_html
 
-
-@dataclass(frozen=True)
-class Downloads:
-    """Where the files lie; `masks` is a zip of everything that was saved."""
-
-    record: Path
-    masks: Path
-    report: Path
+FILES: Mapping[str, str] = MappingProxyType(
+    {"answer.json": "Answer (JSON)", "masks.zip": "Masks (zip)", "report.html": "Report (HTML)"}
+)
+"""File name -> what its button says. The zip holds everything that was saved."""
 
 
-def prepare_downloads(answer: Answer, folder: Path) -> Downloads:
-    """Write an answer's files into a new folder inside `folder`."""
-    place = folder / secrets.token_hex(8)
-    saved = answer.save(place)
-    preview = saved / "preview.png"
-    picture = preview.read_bytes() if preview.exists() else None
-    report = saved / "report.html"
-    report.write_text(report_html(answer.record, picture), encoding="utf-8")
-    archive = saved / "masks.zip"
-    files = sorted(file for file in saved.rglob("*") if file.is_file())
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as packed:
-        for file in files:
-            packed.write(file, file.relative_to(saved))
-    return Downloads(saved / "answer.json", archive, report)
+class Takeaway:
+    """The files of one answer. They are written into `folder`, which only it uses, when the first is asked for."""
+
+    def __init__(self, answer: Answer, folder: Path) -> None:
+        self._answer = answer
+        self._folder = folder
+        self._lock = threading.Lock()
+
+    def file(self, name: str) -> Path:
+        """Where one of `FILES` lies. Raises ResourceError E_DISK or E_OUTPUT when it cannot be written."""
+        with self._lock:
+            if not (self._folder / "masks.zip").exists():
+                self._write()
+            return self._folder / name
+
+    def _write(self) -> None:
+        saved = self._answer.save(self._folder)
+        preview = saved / "preview.png"
+        picture = preview.read_bytes() if preview.exists() else None
+        (saved / "report.html").write_text(report_html(self._answer.record, picture), encoding="utf-8")
+        files = sorted(file for file in saved.rglob("*") if file.is_file())
+        part = saved / "masks.zip.part"
+        with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as packed:
+            for file in files:
+                packed.write(file, file.relative_to(saved))
+        part.rename(saved / "masks.zip")

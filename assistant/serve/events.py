@@ -12,15 +12,17 @@ import gradio as gr
 from assistant.records import Finding
 from assistant.serve import viewer
 from assistant.serve.desk import Desk
-from assistant.serve.downloads import prepare_downloads
+from assistant.serve.failures import typed
+from assistant.serve.guard.guard import VISITOR_HEADER
 from assistant.serve.layout import Parts
 from assistant.serve.sessions import Session, Sessions
-from assistant.serve.view import ct_line, error_text, findings_html, said, warnings_html
+from assistant.serve.view import ct_line, error_text, files_html, findings_html, said, warnings_html
 from vision.errors import UserError
 from vision.structures import by_name
 
 Update = dict[Any, Any]
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+"""No event waits for another in Gradio's queue: what is limited is limited by the line in front of the device."""
 
 
 @dataclass(frozen=True)
@@ -31,87 +33,74 @@ class Events:
     sessions: Sessions
     parts: Parts
 
-    def start(self, request: gr.Request) -> str:
+    def start(self, request: gr.Request) -> None:
         """A tab opened the page: a session of its own."""
-        return self.sessions.start(owner=_owner(request), tab=str(request.session_hash))
+        try:
+            self.sessions.start(_tab(request), visitor=_visitor(request), owner=_owner(request))
+        except UserError as error:
+            raise _toast(error) from None
 
-    def leave(self, request: gr.Request) -> None:
-        """A tab was closed or reloaded."""
-        self.sessions.leave(str(request.session_hash))
-
-    def talk(self, visitor: str, message: Any, plane: str, request: gr.Request) -> Iterator[Update]:
+    def talk(self, message: Any, plane: str, request: gr.Request) -> Iterator[Update]:
         """A question, a file, or both were sent."""
-        upload = Path(message["files"][0]) if message["files"] else None
+        upload = Path(message["files"][0]).name if message["files"] else None
         question = message["text"] or ""
-        yield from self._show(visitor, plane, request, lambda session: self.desk.talk(session, question, upload))
+        yield from self._show(plane, request, lambda session: self.desk.talk(session, question, upload))
 
-    def ask_example(self, visitor: str, question: str, plane: str, request: gr.Request) -> Iterator[Update]:
+    def ask_example(self, question: str, plane: str, request: gr.Request) -> Iterator[Update]:
         """An example question was clicked."""
-        yield from self._show(visitor, plane, request, lambda session: self.desk.talk(session, question, None))
+        yield from self._show(plane, request, lambda session: self.desk.talk(session, question, None))
 
-    def open_example(self, visitor: str, plane: str, request: gr.Request) -> Iterator[Update]:
+    def open_example(self, plane: str, request: gr.Request) -> Iterator[Update]:
         """The example CT was asked for."""
-        yield from self._show(visitor, plane, request, self.desk.open_example)
+        yield from self._show(plane, request, self.desk.open_example)
 
-    def choose(self, visitor: str, plane: str, choice: gr.SelectData, request: gr.Request) -> Iterator[Update]:
+    def choose(self, plane: str, choice: gr.SelectData, request: gr.Request) -> Iterator[Update]:
         """One of several series was chosen."""
         number = str(choice.value)
-        yield from self._show(visitor, plane, request, lambda session: self.desk.choose_series(session, number))
+        yield from self._show(plane, request, lambda session: self.desk.choose_series(session, number))
 
-    def stop(self, visitor: str, request: gr.Request) -> None:
+    def stop(self, request: gr.Request) -> None:
         """The stop button was pressed."""
-        self._session(visitor, request).stop.set()
+        self._session(request).stop.set()
 
-    def move(self, visitor: str, plane: str, index: int, window: str, overlay: str, request: gr.Request) -> str:
+    def move(self, plane: str, index: int, window: str, overlay: str, request: gr.Request) -> str:
         """The slice, the window or the masks changed."""
-        session = self._session(visitor, request)
+        session = self._session(request)
         try:
             place = viewer.plane_of(plane)
             return viewer.picture(session.conversation, plane=place, index=index, window=window, overlay=overlay)
         except UserError as error:
             raise _toast(error) from None
 
-    def go_to(self, visitor: str, finding: str | None, plane: str, request: gr.Request) -> Any:
+    def go_to(self, finding: str | None, plane: str, request: gr.Request) -> Any:
         """A finding, or another plane, was chosen: the slice that shows it best."""
-        session = self._session(visitor, request)
+        session = self._session(request)
         if session.conversation is None:
             return gr.skip()
         chosen = [known for known in session.conversation.findings if known.id == finding]
         return _slider(session, chosen or _latest(session), plane)
 
-    def save(self, visitor: str, request: gr.Request) -> list[Any]:
-        """Write the files of the latest answer and offer them."""
-        session = self._session(visitor, request)
-        if not session.answers:
-            return [gr.DownloadButton(value=None, interactive=False) for _ in self.parts.files]
+    def _session(self, request: gr.Request) -> Session:
         try:
-            ready = prepare_downloads(session.answers[-1], session.folder)
-        except UserError as error:
-            raise _toast(error) from None
-        return [gr.DownloadButton(value=file, interactive=True) for file in (ready.record, ready.masks, ready.report)]
-
-    def _session(self, visitor: str, request: gr.Request) -> Session:
-        try:
-            return self.sessions.get(visitor, owner=_owner(request))
+            return self.sessions.get(_tab(request), visitor=_visitor(request), owner=_owner(request))
         except UserError as error:
             raise _toast(error) from None
 
-    def _show(
-        self, visitor: str, plane: str, request: gr.Request, work: Callable[[Session], Iterator[None]]
-    ) -> Iterator[Update]:
+    def _show(self, plane: str, request: gr.Request, work: Callable[[Session], Iterator[None]]) -> Iterator[Update]:
         """Do the work and show the chat as it grows, then everything else."""
         parts = self.parts
         try:
-            session = self.sessions.get(visitor, owner=_owner(request))
+            session = self.sessions.get(_tab(request), visitor=_visitor(request), owner=_owner(request))
         except UserError as error:
             yield {parts.chat: [said(error_text(error))]}
             return
-        steps = work(session)
-        next(steps, None)
         busy = gr.MultimodalTextbox(value=None, submit_btn=False, stop_btn=True)
-        yield {parts.chat: list(session.messages), parts.box: busy}
-        for _ in steps:
-            yield {parts.chat: list(session.messages)}
+        yield {parts.box: busy}
+        try:
+            for _ in work(session):
+                yield {parts.chat: list(session.messages)}
+        except Exception as error:  # Gradio would print it with all its words
+            session.messages.append(said(error_text(typed(error))))
         yield {parts.chat: list(session.messages), **self._panel(session, plane)}
 
     def _panel(self, session: Session, plane: str) -> Update:
@@ -128,31 +117,39 @@ class Events:
             parts.go_to: gr.Dropdown(choices=shown, value=None),
             parts.warnings: warnings_html([*notices, *warnings]),
             parts.findings: findings_html(findings),
+            parts.files: files_html({name: token for token, (_, name) in session.results.items()}),
         }
 
     def wire(self) -> None:
         """Tie every event to its handler, inside the `gr.Blocks`."""
         parts = self.parts
-        talk_inputs = [parts.visitor, parts.plane]
-        shown = [parts.chat, parts.box, parts.ct_line, parts.slice_index, parts.go_to, parts.warnings, parts.findings]
+        shown = [
+            parts.chat, parts.box, parts.ct_line, parts.slice_index, parts.go_to, parts.warnings, parts.findings,
+            parts.files,
+        ]  # fmt: skip
         running = [
-            parts.box.submit(self.talk, [parts.visitor, parts.box, parts.plane], shown, concurrency_limit=4, **QUIET),
-            parts.example_ct.click(self.open_example, talk_inputs, shown, concurrency_limit=4, **QUIET),
-            parts.chat.option_select(self.choose, talk_inputs, shown, concurrency_limit=4, **QUIET),
+            parts.box.submit(self.talk, [parts.box, parts.plane], shown, **QUIET),
+            parts.example_ct.click(self.open_example, parts.plane, shown, **QUIET),
+            parts.chat.option_select(self.choose, parts.plane, shown, **QUIET),
         ]
-        for button in parts.examples:
-            inputs = [parts.visitor, button, parts.plane]
-            running.append(button.click(self.ask_example, inputs, shown, concurrency_limit=4, **QUIET))
-        view_inputs = [parts.visitor, *parts.view]
+        running += [button.click(self.ask_example, [button, parts.plane], shown, **QUIET) for button in parts.examples]
+        view = list(parts.view)
         for done in running:
-            drawn = done.then(self.move, view_inputs, parts.picture, **QUIET)
-            drawn.then(self.save, parts.visitor, list(parts.files), **QUIET)
-        parts.box.stop(self.stop, parts.visitor, None, queue=False, **QUIET)
+            done.then(self.move, view, parts.picture, **QUIET)
+        parts.box.stop(self.stop, None, None, **QUIET)
         for change in (parts.slice_index.input, parts.window.change, parts.overlay.change):
-            change(self.move, view_inputs, parts.picture, trigger_mode="always_last", concurrency_limit=4, **QUIET)
+            change(self.move, view, parts.picture, trigger_mode="always_last", **QUIET)
         for choice in (parts.go_to.input, parts.plane.change):
-            moved = choice(self.go_to, [parts.visitor, parts.go_to, parts.plane], parts.slice_index, **QUIET)
-            moved.then(self.move, view_inputs, parts.picture, **QUIET)
+            moved = choice(self.go_to, [parts.go_to, parts.plane], parts.slice_index, **QUIET)
+            moved.then(self.move, view, parts.picture, **QUIET)
+
+
+def _tab(request: gr.Request) -> str:
+    return str(request.session_hash)
+
+
+def _visitor(request: gr.Request) -> str:
+    return str(request.headers.get(VISITOR_HEADER, ""))
 
 
 def _owner(request: gr.Request) -> str:

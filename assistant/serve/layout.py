@@ -9,7 +9,7 @@ import gradio as gr
 
 from assistant.panes import PLANES, WINDOWS_HU
 from assistant.serve.uploads import ACCEPTED
-from assistant.serve.view import EXAMPLES, HEADER, NO_CT, NO_FINDINGS
+from assistant.serve.view import EXAMPLES, HEADER, NO_CT, NO_FINDINGS, files_html
 from assistant.serve.viewer import NO_OVERLAY, OVERLAYS
 
 PLACEHOLDER = "Ask about the CT, or drop a NIfTI file or a zip of DICOM here"
@@ -20,7 +20,6 @@ WELCOME = "### Open a CT, then ask\nDrop a file into the box below, or open the 
 class Parts:
     """Every component that an event reads or writes."""
 
-    visitor: gr.State
     chat: gr.Chatbot
     box: gr.MultimodalTextbox
     example_ct: gr.Button
@@ -34,24 +33,16 @@ class Parts:
     go_to: gr.Dropdown
     warnings: gr.HTML
     findings: gr.HTML
-    record_file: gr.DownloadButton
-    masks_file: gr.DownloadButton
-    report_file: gr.DownloadButton
+    files: gr.HTML
 
     @property
     def view(self) -> tuple[gr.Radio, gr.Slider, gr.Radio, gr.Radio]:
         """What decides the picture."""
         return self.plane, self.slice_index, self.window, self.overlay
 
-    @property
-    def files(self) -> tuple[gr.DownloadButton, gr.DownloadButton, gr.DownloadButton]:
-        """The downloads."""
-        return self.record_file, self.masks_file, self.report_file
-
 
 def lay_out() -> Parts:
     """Make the components, inside a `gr.Blocks`."""
-    visitor = gr.State("")
     gr.HTML(HEADER, padding=False)
     with gr.Row(elem_id="columns"):
         with gr.Column(scale=4, min_width=360, elem_id="talk"):
@@ -65,17 +56,13 @@ def lay_out() -> Parts:
                 go_to = gr.Dropdown([], label="Go to finding", interactive=True, scale=1, min_width=170)
             with gr.Row(elem_id="controls"):
                 plane, window, overlay = (_choice(names) for names in (PLANES, WINDOWS_HU, (*OVERLAYS, NO_OVERLAY)))
-            with gr.Row(elem_id="files"):
-                record_file, masks_file, report_file = (
-                    gr.DownloadButton(label, size="sm", interactive=False)
-                    for label in ("Answer (JSON)", "Masks (zip)", "Report (HTML)")
-                )
+            files = gr.HTML(files_html({}), padding=False, elem_id="files")
             ct_line = gr.HTML("", padding=False, elem_id="ct-line")
             warnings = gr.HTML("", padding=False)
             findings = gr.HTML(NO_FINDINGS, padding=False, elem_id="findings")
     return Parts(
-        visitor, chat, box, example_ct, examples, ct_line, picture, slice_index, plane, window, overlay, go_to,
-        warnings, findings, record_file, masks_file, report_file,
+        chat, box, example_ct, examples, ct_line, picture, slice_index, plane, window, overlay, go_to,
+        warnings, findings, files,
     )  # fmt: skip
 
 

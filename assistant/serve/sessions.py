@@ -1,4 +1,4 @@
-"""Who has which CT open: one session a visitor, reached only by an id that nobody can guess."""
+"""Who has which CT open: one session a browser tab, reached only by the visitor whose tab it is."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import Any, Protocol
 
 from assistant.answer import Answer
 from assistant.records import Finding
-from vision.errors import UsageError
+from assistant.serve.downloads import FILES, Takeaway
+from assistant.serve.failures import stopped
+from assistant.serve.settings import DEFAULTS, ServerSettings
+from vision.errors import ResourceError, UsageError
 from vision.geometry import CTVolume, Mask
 from vision.segmenter import Progress, no_progress
-
-MOST_SESSIONS = 6
-IDLE_SECONDS = 45 * 60.0
 
 
 class OpenCT(Protocol):
@@ -35,6 +35,8 @@ class OpenCT(Protocol):
 
     def masks(self) -> Mapping[str, Mask]: ...
 
+    def close(self) -> None: ...
+
 
 @dataclass(frozen=True)
 class Waiting:
@@ -47,95 +49,197 @@ class Waiting:
 
 @dataclass
 class Session:
-    """One visitor's open CT, answers and chat; lives in this process only and never reaches the browser's state.
+    """One tab's open CT, answers and chat; lives in this process only and never reaches the browser's state.
 
-    `owner` is the name that the visitor logged in with, '' without login. `folder` is private to the session.
-    `messages` are chat messages in the order shown. `busy` is held while the conversation works.
+    `visitor` is whose browser it is, `owner` the name that was logged in with, '' without login. `folder` is private
+    to the session. `messages` are chat messages in the order shown. `results` are the files of the latest answer by
+    their secret tokens. `busy` is held while the conversation works, `lock` for moments, by whoever opens or closes.
+    `ct_was_closed` says that the CT had to go for another's.
     """
 
+    visitor: str
     owner: str
     folder: Path
     conversation: OpenCT | None = None
     answers: list[Answer] = field(default_factory=list)
     messages: list[dict[str, Any]] = field(default_factory=list)
+    results: dict[str, tuple[Takeaway, str]] = field(default_factory=dict)
     waiting: Waiting | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     busy: threading.Lock = field(default_factory=threading.Lock)
     used: float = 0.0
+    ct_was_closed: bool = False
+    closed: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def begin(self) -> None:
+        """Work begins: it is stopped by an event of its own."""
+        with self.lock:
+            self.stop = threading.Event()
+            if self.closed:
+                self.stop.set()
+
+    def adopt(self, conversation: OpenCT) -> OpenCT:
+        """Make a CT that was just opened the session's. Raises Cancelled when the session was closed meanwhile."""
+        with self.lock:
+            closed = self.closed
+            if not closed:
+                self.conversation = conversation
+        if closed:
+            conversation.close()
+            raise stopped()
+        return conversation
+
+    def offer(self, answer: Answer) -> None:
+        """Remember an answer; its files can be taken away, those of the one before no more."""
+        shutil.rmtree(self.results_folder, ignore_errors=True)
+        takeaway = Takeaway(answer, self.results_folder)
+        with self.lock:
+            self.answers.append(answer)
+            self.results = {secrets.token_urlsafe(32): (takeaway, name) for name in FILES}
+
+    def close_ct(self) -> None:
+        """Close the CT, if there is one, and forget its answers and their files."""
+        with self.lock:
+            conversation, self.conversation = self.conversation, None
+            self.answers.clear()
+            self.results.clear()
+            self.ct_was_closed = False
+        if conversation is not None:
+            conversation.close()
+        shutil.rmtree(self.results_folder, ignore_errors=True)
 
     def close(self) -> None:
         """Stop what runs and forget the CT, the answers and every file."""
-        self.stop.set()
-        self.conversation, self.waiting = None, None
-        self.answers.clear()
+        with self.lock:
+            self.closed = True
+            self.stop.set()
+        self.close_ct()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def results_folder(self) -> Path:
+        """Where the files of answers are written."""
+        return self.folder / "results"
 
 
 class Sessions:
-    """The open sessions of this process: at most `most`, the least recently used closed first, idle ones too."""
+    """The open sessions of this process, by tab. No visitor's CT is closed without a word because another came."""
 
     def __init__(
         self,
         folder: Path,
         *,
-        most: int = MOST_SESSIONS,
-        idle_seconds: float = IDLE_SECONDS,
+        settings: ServerSettings = DEFAULTS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder = folder
-        self._most = most
-        self._idle_seconds = idle_seconds
+        self._settings = settings
         self._clock = clock
         self._sessions: OrderedDict[str, Session] = OrderedDict()
-        self._tabs: dict[str, str] = {}
         self._lock = threading.Lock()
 
-    def start(self, *, owner: str = "", tab: str = "") -> str:
-        """Open a session and return its id. `tab` is the browser tab's own name, for `leave`."""
-        key = secrets.token_urlsafe(32)
-        folder = self._folder / secrets.token_hex(16)
-        folder.mkdir(mode=0o700, parents=True)
+    def start(self, tab: str, *, visitor: str, owner: str = "") -> Session:
+        """Open a session for a tab that has none. Raises ResourceError E_VISITORS when there are too many."""
+        self.sweep()
         with self._lock:
-            closed = self._expired()
-            self._sessions[key] = Session(owner, folder, used=self._clock())
-            self._tabs[tab] = key
-            while len(self._sessions) > self._most:
-                closed.append(self._sessions.popitem(last=False)[1])
-        for session in closed:
-            session.close()
-        return key
+            known = self._sessions.get(tab)
+            if known is not None and (known.visitor, known.owner) == (visitor, owner):
+                return known
+            if known is not None:
+                raise _closed()
+            gone = self._spare() if len(self._sessions) >= self._settings.visitors else None
+            folder = self._folder / secrets.token_hex(16)
+            folder.mkdir(mode=0o700, parents=True)
+            self._sessions[tab] = Session(visitor, owner, folder, used=self._clock())
+        if gone is not None:
+            gone.close()
+        return self._sessions[tab]
 
-    def get(self, key: str, *, owner: str = "") -> Session:
-        """The session of an id. Raises UsageError when it was closed or belongs to somebody else."""
+    def get(self, tab: str, *, visitor: str, owner: str = "") -> Session:
+        """The session of a tab. Raises UsageError when it was closed or belongs to somebody else."""
+        self.sweep()
         with self._lock:
-            closed = self._expired()
-            session = self._sessions.get(key)
-            if session is not None and session.owner == owner:
-                session.used = self._clock()
-                self._sessions.move_to_end(key)
-            else:
-                session = None
-        for old in closed:
-            old.close()
-        if session is None:
-            raise UsageError(
-                "E_SESSION_CLOSED", "This conversation was closed.", "Reload the page and open the CT again."
-            )
-        return session
+            session = self._sessions.get(tab)
+            if session is None or (session.visitor, session.owner) != (visitor, owner):
+                raise _closed()
+            session.used = self._clock()
+            self._sessions.move_to_end(tab)
+            return session
+
+    def file(self, token: str, *, visitor: str, owner: str) -> Path | None:
+        """The file of a token, written when it is not there yet; None unless it is this visitor's own.
+
+        Raises ResourceError E_DISK or E_OUTPUT.
+        """
+        with self._lock:
+            own = [one for one in self._sessions.values() if (one.visitor, one.owner) == (visitor, owner)]
+        for session in own:
+            if token in session.results:
+                takeaway, name = session.results[token]
+                return takeaway.file(name)
+        return None
+
+    def interrupt(self, tab: str) -> None:
+        """Stop what a tab's session computes: nobody listens any more."""
+        with self._lock:
+            session = self._sessions.get(tab)
+        if session is not None and session.busy.locked():
+            session.stop.set()
 
     def leave(self, tab: str) -> None:
-        """Close the session of a browser tab that was closed or reloaded."""
+        """Close the session of a browser tab that was closed, reloaded or cut off."""
         with self._lock:
-            session = self._sessions.pop(self._tabs.pop(tab, ""), None)
+            session = self._sessions.pop(tab, None)
         if session is not None:
             session.close()
+
+    def sweep(self) -> None:
+        """Close the sessions that nobody used for longer than files are kept."""
+        oldest = self._clock() - self._settings.retention_seconds
+        with self._lock:
+            late = [key for key, one in self._sessions.items() if one.used < oldest and not one.busy.locked()]
+            closed = [self._sessions.pop(key) for key in late]
+        for session in closed:
+            session.close()
+
+    def close_an_idle_ct(self) -> bool:
+        """Close the CT that was not used for longest, if it may be closed for another; whether one was."""
+        oldest = self._clock() - self._settings.idle_ct_seconds
+        with self._lock:
+            candidates = list(self._sessions.values())
+        for session in candidates:
+            if session.used < oldest and session.conversation is not None and session.busy.acquire(blocking=False):
+                try:
+                    session.close_ct()
+                    session.ct_was_closed = True
+                    return True
+                finally:
+                    session.busy.release()
+        return False
+
+    def close(self) -> None:
+        """Close every session."""
+        with self._lock:
+            tabs = list(self._sessions)
+        for tab in tabs:
+            self.leave(tab)
 
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def _expired(self) -> list[Session]:
-        """Take idle sessions out; the caller closes them after it let the lock go."""
-        oldest = self._clock() - self._idle_seconds
-        late = [key for key, session in self._sessions.items() if session.used < oldest and not session.busy.locked()]
-        self._tabs = {tab: key for tab, key in self._tabs.items() if key in self._sessions and key not in late}
-        return [self._sessions.pop(key) for key in late]
+    def _spare(self) -> Session:
+        """Take out the session that can go for a new one: the one without a CT that was not used for longest."""
+        spare = (key for key, one in self._sessions.items() if one.conversation is None and not one.busy.locked())
+        key = next(spare, None)
+        if key is None:
+            raise ResourceError(
+                "E_VISITORS",
+                f"{len(self._sessions)} conversations are open here already.",
+                "Try again later, or close a tab that you do not need.",
+            )
+        return self._sessions.pop(key)
+
+
+def _closed() -> UsageError:
+    return UsageError("E_SESSION_CLOSED", "This conversation was closed.", "Reload the page and open the CT again.")

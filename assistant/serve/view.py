@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -13,6 +13,7 @@ from PIL import Image
 from assistant.answer import Answer
 from assistant.grounding.numbers import format_measurement
 from assistant.records import INTENDED_USE, Finding, Status, WarningRecord
+from assistant.serve.downloads import FILES
 from vision.errors import UserError
 from vision.geometry import CTVolume, Notice
 from vision.io import SeriesInfo
@@ -127,6 +128,16 @@ def findings_html(findings: Sequence[Finding]) -> str:
     head = "".join(f"<th>{name}</th>" for name in COLUMNS)
     return (
         f'<table class="findings"><thead><tr>{head}</tr></thead><tbody>{"".join(map(_row, findings))}</tbody></table>'
+    )
+
+
+def files_html(tokens: Mapping[str, str]) -> str:
+    """Links to the files of an answer; `tokens` are the secret tokens by file name, none where there is no answer."""
+    return "".join(
+        f'<a class="file" href="results/{escape(tokens[name])}" download>{label}</a>'
+        if name in tokens
+        else f'<span class="file none">{label}</span>'
+        for name, label in FILES.items()
     )
 
 

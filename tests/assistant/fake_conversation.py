@@ -12,6 +12,7 @@ from assistant.answer import Answer
 from assistant.plan import SkillCall
 from assistant.records import AnswerRecord, BoxRecord, Finding, Measurement, Report, Site, Status, Step, WarningRecord
 from vision.geometry import CTVolume, Grid, Mask, Notice
+from vision.io import Choices, load_ct
 from vision.segmenter import Progress, no_progress
 
 
@@ -23,7 +24,7 @@ def small_ct(shape: tuple[int, int, int] = (48, 40, 24)) -> CTVolume:
 
 
 class FakeConversation:
-    """Answers every question with the same findings; `hold` makes it wait until it is stopped."""
+    """Answers every question with the same findings; `hold`, or the word in a question, makes it wait for a stop."""
 
     def __init__(self, ct: CTVolume | None = None, *, hold: bool = False, fail: Exception | None = None) -> None:
         self.ct = small_ct() if ct is None else ct
@@ -31,6 +32,10 @@ class FakeConversation:
         self.hold = hold
         self.fail = fail
         self.asked: list[str] = []
+        self.closed = False
+
+    def close(self) -> None:
+        self.closed = True
 
     def masks(self) -> Mapping[str, Mask]:
         if not self.findings:
@@ -46,7 +51,7 @@ class FakeConversation:
         progress("Reading the whole scan", 0.4)
         if self.fail is not None:
             raise self.fail
-        while self.hold:
+        while self.hold or "hold" in question:
             progress("Waiting", 0.5)
             threading.Event().wait(0.01)
         progress("Measuring", 0.9)
@@ -101,9 +106,7 @@ def _findings(grid: Grid) -> tuple[Finding, ...]:
     )
 
 
-def open_fake(path: Path, series: str | None, progress: Progress) -> FakeConversation:
+def open_fake(path: Path, choices: Choices, progress: Progress) -> FakeConversation:
     """An opener that reads the file through the real gate."""
-    from vision.io import Choices, load_ct
-
     progress("Reading the CT", 0.1)
-    return FakeConversation(load_ct(path, choices=Choices(series=series)))
+    return FakeConversation(load_ct(path, choices=choices))

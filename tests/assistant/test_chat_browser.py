@@ -4,47 +4,43 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from assistant.serve.build import PINS, build_app, look
+from assistant.serve.site import Site
 from tests.assistant.fake_conversation import open_fake, small_ct
+from tests.assistant.serve_client import served
 from vision.io import write_ct
 
 pytestmark = pytest.mark.browser
 SECONDS = 60_000
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture
-def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+def page(tmp_path: Path) -> Iterator[object]:
     playwright = pytest.importorskip(
         "playwright.sync_api", reason="playwright is not installed: pip install playwright"
     )
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.skip("no chromium on the path: apt-get install chromium")
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "files"))
-    app = build_app(open_with=open_fake, folder=tmp_path)
-    _, url, _ = app.launch(server_name="127.0.0.1", server_port=free_port(), prevent_thread_lock=True, **look(), **PINS)
-    try:
-        with playwright.sync_playwright() as driver:
-            browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-            tab = browser.new_page(viewport={"width": 1440, "height": 900})
-            tab.set_default_timeout(SECONDS)
-            tab.goto(url)
-            yield tab
-            browser.close()
-    finally:
-        app.close()
+    with served(Site(open_with=open_fake)) as url, playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        tab = browser.new_page(viewport={"width": 1440, "height": 900})
+        tab.set_default_timeout(SECONDS)
+        complaints: list[str] = []
+        tab.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        tab.on("response", lambda answer: complaints.append(answer.url) if answer.status >= 400 else None)
+        tab.on(
+            "request",
+            lambda asked: None if asked.url.startswith((url, "data:", "blob:")) else complaints.append(asked.url),
+        )
+        tab.goto(url)
+        yield tab
+        browser.close()
+        assert complaints == []
 
 
 def ask(page, question: str) -> None:
@@ -62,7 +58,10 @@ def test_a_ct_is_uploaded_asked_twice_and_leafed_through(page, tmp_path: Path) -
     first = page.wait_for_selector("#picture img").get_attribute("alt")
     ask(page, "Generate a report.")
     page.wait_for_selector("#chat >> text=Volume of the liver")
-    page.wait_for_selector("#files a, #files button:not([disabled])")
+    with page.expect_download() as download:
+        page.click("#files >> text=Report (HTML)")
+    assert download.value.suggested_filename == "report.html"
+    assert "1,523 mL" in Path(download.value.path()).read_text(encoding="utf-8")
     page.fill("#slice input[type=number]", "4")
     page.press("#slice input[type=number]", "Enter")
     page.wait_for_selector('#picture img[alt="axial slice 4 of the CT"]')
@@ -99,3 +98,22 @@ def test_another_visitor_finds_nothing_open(page) -> None:
     other.click("#examples >> text=Segment the liver.")
     other.wait_for_selector("#chat >> text=No CT is open yet")
     assert other.query_selector("#picture img") is None
+
+
+def test_the_stop_button_stops_and_the_page_goes_on(page) -> None:
+    page.click("#examples >> text=Open the example CT")
+    page.wait_for_selector("#picture img")
+    ask(page, "Please hold.")
+    page.wait_for_selector("#chat >> text=Waiting")
+    page.click("#box button.stop-button, #box button:has-text('Stop'), #box [class*=stop]")
+    page.wait_for_selector("#chat >> text=E_CANCELLED")
+    ask(page, "Segment the liver.")
+    page.wait_for_selector("#chat >> text=1,523 mL")
+
+
+def test_words_of_a_question_do_not_run(page) -> None:
+    page.evaluate("window.ran = false")
+    ask(page, "<img src=x onerror='window.ran=true'> <script>window.ran=true</script>")
+    page.wait_for_selector("#chat >> text=No CT is open yet")
+    assert page.evaluate("window.ran") is False
+    assert "<script>" in page.inner_text("#chat")

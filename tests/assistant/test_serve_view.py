@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from assistant.serve.downloads import prepare_downloads
-from assistant.serve.view import answer_text, findings_html, picture_html, plain, warnings_html
+from assistant.serve.downloads import FILES, Takeaway
+from assistant.serve.view import answer_text, files_html, findings_html, picture_html, plain, warnings_html
 from assistant.serve.viewer import first_slice, picture, plane_of, slice_range
 from tests.assistant.fake_conversation import FakeConversation, small_ct
 from vision.errors import UsageError
@@ -65,18 +65,23 @@ def test_an_unknown_plane_or_window_is_refused() -> None:
 
 
 def test_downloads_hold_the_record_the_masks_and_a_printable_report(tmp_path: Path) -> None:
-    answer = FakeConversation().ask("Generate a report.")
-    files = prepare_downloads(answer, tmp_path)
-    assert json.loads(files.record.read_text())["question"] == "Generate a report."
-    names = zipfile.ZipFile(io.BytesIO(files.masks.read_bytes())).namelist()
+    files = Takeaway(FakeConversation().ask("Generate a report."), tmp_path / "answer")
+    assert json.loads(files.file("answer.json").read_text())["question"] == "Generate a report."
+    names = zipfile.ZipFile(io.BytesIO(files.file("masks.zip").read_bytes())).namelist()
     assert {"masks/liver.nii.gz", "combined_labels.nii.gz", "preview.png", "answer.json"} <= set(names)
-    assert "data:image/png" in files.report.read_text()
+    assert "data:image/png" in files.file("report.html").read_text()
 
 
 def test_an_answer_without_masks_still_downloads(tmp_path: Path) -> None:
     answer = FakeConversation().ask("Hello")
     bare = type(answer)(answer.record.model_copy(update={"findings": ()}), {}, answer.ct)
-    assert prepare_downloads(bare, tmp_path).report.exists()
+    assert Takeaway(bare, tmp_path / "answer").file("report.html").exists()
+
+
+def test_the_files_of_an_answer_are_links_and_none_before_the_first() -> None:
+    assert "href" not in files_html({})
+    shown = files_html({name: f"token{number}" for number, name in enumerate(FILES)})
+    assert shown.count('href="results/token') == len(FILES)
 
 
 def test_a_ct_of_one_slice_leaves_the_slider_a_range() -> None:

@@ -1,0 +1,235 @@
+"""Guard: the ASGI app in front of Gradio. It decides who may ask for what before anything of Gradio's runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlencode
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from assistant.serve.guard.bodies import Body, read_body, rewrite_event, with_body
+from assistant.serve.guard.headers import with_headers
+from assistant.serve.guard.logins import Logins
+from assistant.serve.guard.origins import is_from_elsewhere, require_host, require_own_page
+from assistant.serve.guard.rates import Rate
+from assistant.serve.guard.receiving import receive_upload
+from assistant.serve.guard.refusal import Refused, not_found
+from assistant.serve.guard.routes import PUBLIC, is_allowed
+from assistant.serve.guard.visitors import cookie_header, cookies_of, new_secret, secret_of, tab_of, visitor_of
+from assistant.serve.sessions import Sessions
+from assistant.serve.settings import ServerSettings
+from assistant.serve.uploads import Uploads
+from vision.errors import UsageError, UserError
+
+VISITOR_HEADER = "x-bodymaps-visitor"
+"""How the page's handlers learn whose request it is; what a browser sends under this name is dropped."""
+DROPPED_HEADERS = frozenset({VISITOR_HEADER, "x-forwarded-host", "x-gradio-server", "x-gradio-user", "forwarded"})
+BURST_SECONDS = 4
+COME_IN = '<!doctype html><meta http-equiv="refresh" content="0;url=./"><title>BodyMaps Assistant</title>'
+UserOf = Callable[[Mapping[str, str]], str | None]
+"""The name that somebody logged in with, from the cookies; None without a login."""
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One request: whose it is, and how to answer it. `secret` is the visitor's cookie."""
+
+    scope: Scope
+    receive: Receive
+    send: Send
+    secret: str
+    user: str
+
+    @property
+    def visitor(self) -> str:
+        """The visitor's name inside the server."""
+        return visitor_of(self.secret)
+
+    @property
+    def address(self) -> str:
+        """Where the request comes from."""
+        client = self.scope.get("client")
+        return "" if client is None else str(client[0])
+
+    def tab(self, session_hash: str) -> str:
+        """The server's name of one of the visitor's tabs."""
+        return tab_of(self.secret, session_hash)
+
+
+class Guard:
+    """Wraps the page's app. Routes that are not on the list do not exist; the rest is limited, rewritten or served.
+
+    `needs_login` says that a password is set, `user_of` who is logged in; `only_loopback` that only this machine may
+    connect.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        sessions: Sessions,
+        uploads: Uploads,
+        settings: ServerSettings,
+        user_of: UserOf,
+        needs_login: bool,
+        only_loopback: bool,
+    ) -> None:
+        self._app = app
+        self._sessions = sessions
+        self._uploads = uploads
+        self._settings = settings
+        self._user_of = user_of
+        self._needs_login = needs_login
+        self._only_loopback = only_loopback
+        self._logins = Logins(most=settings.wrong_logins)
+        a_minute = settings.uploads_a_minute
+        self._upload_rate = Rate(burst=a_minute, per_second=a_minute / 60)
+        per_second = settings.requests_a_second
+        self._event_rate = Rate(burst=BURST_SECONDS * per_second, per_second=per_second)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or let Gradio answer it."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._serve(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers, body = Headers(scope=scope), Body(receive)
+        cookies = cookies_of(headers.get("cookie", ""))
+        secret, user = secret_of(cookies), self._user_of(cookies)
+        enters = secret is None and scope["path"] == "/" and not is_from_elsewhere(headers)
+        cookie = cookie_header(new_secret(), secure=scope["scheme"] == "https") if enters else None
+        send = with_headers(send, scope["path"], cookie=cookie)
+        try:
+            require_host(headers, only_loopback=self._only_loopback)
+            require_own_page(headers)
+            if not is_allowed(scope["method"], scope["path"]):
+                raise not_found()
+            visit = Visit(_without(scope, DROPPED_HEADERS), body.receive, send, secret or "", user or "")
+            if secret is None and scope["path"] == "/" and not enters:
+                await HTMLResponse(COME_IN)(scope, receive, send)
+            elif scope["path"] == "/login":
+                await self._login(visit)
+            elif PUBLIC.fullmatch(scope["path"]):
+                await self._app(visit.scope, visit.receive, send)
+            else:
+                if self._needs_login and user is None:
+                    raise Refused(401, "E_LOGIN", "You are not logged in.", "Reload the page and log in.")
+                await self._answer(visit)
+        except Refused as refused:
+            response = refused.response()
+            if scope["method"] == "POST" and not await body.ends_soon():
+                response.headers["Connection"] = "close"
+            await response(scope, receive, send)
+
+    async def _answer(self, visit: Visit) -> None:
+        """Serve what belongs to a visitor."""
+        path = visit.scope["path"]
+        if not visit.secret:
+            raise Refused(403, "E_VISITOR", "Your browser sent no cookie.", "Allow cookies and reload the page.")
+        if path.startswith("/results/"):
+            await self._result(visit, path.rpartition("/")[2])
+        elif path == "/gradio_api/upload":
+            await self._upload(visit)
+        elif path == "/gradio_api/queue/join":
+            await self._event(visit)
+        elif path == "/gradio_api/queue/data":
+            query = dict(parse_qsl(visit.scope["query_string"].decode("latin-1")))
+            tab = visit.tab(query.get("session_hash", ""))
+            await self._listen(visit, {"query_string": urlencode({"session_hash": tab}).encode()}, tab)
+        else:
+            tab = visit.tab(path.rpartition("/")[2])
+            beat = f"/gradio_api/heartbeat/{tab}"
+            try:
+                await self._listen(visit, {"path": beat, "raw_path": beat.encode()}, tab)
+            finally:
+                await asyncio.shield(run_in_threadpool(self._sessions.leave, tab))
+
+    async def _login(self, visit: Visit) -> None:
+        """Let a password be tried, later and later."""
+        if not self._needs_login:
+            raise not_found()
+        body = await read_body(visit.receive)
+        form = await Request(*with_body(visit.scope, visit.receive, body)).form()
+        name = str(form.get("username", ""))
+        await asyncio.sleep(self._logins.begin(visit.address, name))
+
+        async def watch(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] == 200:
+                self._logins.succeed(visit.address, name)
+            await visit.send(message)
+
+        await self._app(*with_body(visit.scope, visit.receive, body), watch)
+
+    async def _upload(self, visit: Visit) -> None:
+        """Take a file."""
+        self._upload_rate.use(visit.visitor)
+        self._upload_rate.use(visit.address)
+        headers = Headers(scope=visit.scope)
+        length = headers.get("content-length", "")
+        name = await receive_upload(
+            visit.receive,
+            content_type=headers.get("content-type", ""),
+            length=int(length) if length.isdigit() else None,
+            most=self._settings.upload_bytes,
+            uploads=self._uploads,
+            visitor=visit.visitor,
+        )
+        await JSONResponse([name])(visit.scope, visit.receive, visit.send)
+
+    async def _event(self, visit: Visit) -> None:
+        """Hand on what happened on the page: a question, a slice, a button."""
+        self._event_rate.use(visit.visitor)
+
+        def file(name: str) -> str:
+            try:
+                return str(self._uploads.find(name, visitor=visit.visitor))
+            except UsageError as error:
+                raise Refused(400, error.code, error.what, error.remedy) from None
+
+        body = rewrite_event(await read_body(visit.receive), tab=visit.tab, file=file)
+        scope = {**visit.scope, "headers": [*visit.scope["headers"], (VISITOR_HEADER.encode(), visit.visitor.encode())]}
+        await self._app(*with_body(scope, visit.receive, body), visit.send)
+
+    async def _listen(self, visit: Visit, change: dict[str, object], tab: str) -> None:
+        """Keep a stream to a tab open; when the tab lets it drop before its end, what it waited for is stopped."""
+        ended = False
+
+        async def receive() -> Message:
+            message = await visit.receive()
+            if message["type"] == "http.disconnect" and not ended:
+                self._sessions.interrupt(tab)
+            return message
+
+        async def send(message: Message) -> None:
+            nonlocal ended
+            ended = ended or (message["type"] == "http.response.body" and not message.get("more_body", False))
+            await visit.send(message)
+
+        await self._app({**visit.scope, **change}, receive, send)
+
+    async def _result(self, visit: Visit, token: str) -> None:
+        """Hand out a file of an answer to whom it belongs to."""
+        try:
+            path = await run_in_threadpool(self._sessions.file, token, visitor=visit.visitor, owner=visit.user)
+        except UserError as error:
+            raise Refused(507, error.code, error.what, error.remedy) from None
+        if path is None:
+            raise not_found()
+        response: Response = FileResponse(path, filename=path.name, content_disposition_type="attachment")
+        await response(visit.scope, visit.receive, visit.send)
+
+
+def _without(scope: Scope, names: frozenset[str]) -> Scope:
+    """A request without some of its headers."""
+    dropped = {name.encode() for name in names}
+    return {**scope, "headers": [(name, value) for name, value in scope["headers"] if name.lower() not in dropped]}

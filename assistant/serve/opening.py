@@ -1,0 +1,115 @@
+"""Opening a CT for a visitor: is there memory for it, then read it, then give it a worker of its own."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from assistant.plan import Planner
+from assistant.serve.sessions import OpenCT
+from assistant.serve.settings import ServerSettings
+from assistant.serve.workers.line import Line, waiting_words
+from assistant.serve.workers.local import LocalConversation
+from assistant.serve.workers.memory import MemoryBudget, Reservation, needed_bytes
+from assistant.serve.workers.remote import RemoteConversation
+from assistant.serve.workers.zygote import Zygote
+from vision.geometry import CTVolume
+from vision.io import LIMITS, Choices, inventory, load_ct
+from vision.segmenter import Progress, Segmenter
+
+CAN_FORK = sys.platform != "win32"
+LARGEST_CT = needed_bytes((LIMITS.voxels, 1, 1), (3.0, 3.0, 3.0))
+"""What the largest CT that the gate lets in needs."""
+
+
+class Converse(Protocol):
+    """Starts a conversation about a CT that took some seconds to read, and that frees its memory at its end."""
+
+    def __call__(self, ct: CTVolume, *, seconds: float, memory: Reservation) -> OpenCT: ...
+
+
+@dataclass(frozen=True)
+class Opening:
+    """Opens CTs as `Opener` does, within the memory and a few at a time; `converse` is who answers about them."""
+
+    budget: MemoryBudget
+    line: Line
+    converse: Converse
+
+    def __call__(self, path: Path, choices: Choices, progress: Progress) -> OpenCT:
+        """Open a CT. Raises ResourceError: E_MEMORY_BUSY, E_MEMORY_LARGE, E_BUSY; and what `load_ct` raises."""
+        started = time.perf_counter()
+        progress("opening the CT", 0.0)
+        ticket = self.line.join()
+        try:
+            while place := ticket.place:
+                progress(waiting_words(place), 0.0)
+                time.sleep(0.05)
+            memory = self.budget.reserve(self._needed(path, choices, progress))
+            try:
+                ct = load_ct(path, choices=choices, progress=progress)
+                memory.resize(needed_bytes(ct.grid.shape, ct.grid.spacing_mm))
+                return self.converse(ct, seconds=time.perf_counter() - started, memory=memory)
+            except BaseException:
+                memory.free()
+                raise
+        finally:
+            ticket.leave()
+
+    def _needed(self, path: Path, choices: Choices, progress: Progress) -> int:
+        """What to set aside before reading: enough for any CT while there is plenty, else what the headers say."""
+        if self.budget.left >= LARGEST_CT:
+            return LARGEST_CT
+        rows = inventory(path, progress=progress)
+        chosen = [row for row in rows if choices.series in (None, str(row.index), row.identifier)] or rows
+        return max(
+            (
+                needed_bytes((*row.shape, row.slices), (*row.spacing_mm, row.thickness_mm))
+                for row in chosen
+                if row.spacing_mm is not None
+            ),
+            default=0,
+        )
+
+
+def in_workers(zygote: Zygote, line: Line, settings: ServerSettings) -> Converse:
+    """Conversations in workers forked from a zygote, in one line for the device."""
+
+    def converse(ct: CTVolume, *, seconds: float, memory: Reservation) -> OpenCT:
+        conversation = RemoteConversation(
+            ct,
+            zygote=zygote,
+            line=line,
+            job_seconds=settings.job_seconds,
+            open_seconds=seconds,
+            on_close=memory.free,
+        )
+        try:
+            conversation.start()
+        except BaseException:
+            conversation.close()
+            raise
+        return conversation
+
+    return converse
+
+
+def in_threads(segmenter: Segmenter | None, planner: Planner | None, line: Line) -> Converse:
+    """Conversations in the server itself, the shipped model and planner where none are given."""
+
+    def converse(ct: CTVolume, *, seconds: float, memory: Reservation) -> OpenCT:
+        from assistant.api import default_planner, default_segmenter
+
+        return LocalConversation(
+            ct,
+            segmenter or default_segmenter(),
+            planner or default_planner(),
+            line=line,
+            open_seconds=seconds,
+            on_close=memory.free,
+        )
+
+    return converse

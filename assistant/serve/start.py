@@ -1,0 +1,87 @@
+"""Starting the chat so that nobody else can reach it, and ending it without a trace."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+import uvicorn
+
+from assistant.plan import Planner
+from assistant.serve.guard.origins import is_loopback
+from assistant.serve.settings import DEFAULTS, ServerSettings
+from assistant.serve.site import Site
+from vision.errors import UsageError
+from vision.segmenter import Segmenter
+
+ENDS_WITHIN_SECONDS = 2
+
+
+def serve_chat(
+    *,
+    host: str,
+    port: int,
+    auth: tuple[str, str] | None,
+    segmenter: Segmenter | None = None,
+    planner: Planner | None = None,
+    settings: ServerSettings = DEFAULTS,
+) -> None:
+    """See `assistant.serve.launch`."""
+    require_safe(host, auth)
+    require_free(host, port)
+    leave_no_core()
+    site = Site(settings=settings, auth=auth, only_loopback=is_loopback(host), segmenter=segmenter, planner=planner)
+    try:
+        site.warm()
+        print(f"The chat is at http://{host}:{port}  (Ctrl+C stops it)", file=sys.stderr)
+        print(settings.printed(site.budget.total), file=sys.stderr)
+        server_for(site, host, port).run()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        site.close()
+
+
+def server_for(site: Site, host: str, port: int) -> uvicorn.Server:
+    """The HTTP server of a site; it logs no request and does not say what it is."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            site.app,
+            host=host.strip("[]"),
+            port=port,
+            log_level="warning",
+            access_log=False,
+            ws="none",
+            server_header=False,
+            timeout_graceful_shutdown=ENDS_WITHIN_SECONDS,
+            limit_concurrency=8 * site.settings.visitors,
+        )
+    )
+
+
+def require_free(host: str, port: int) -> None:
+    """Refuse a port that another program serves, or an address that this machine does not have."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.create_server((host.strip("[]"), port), family=family):
+            return
+    except OSError:
+        raise UsageError("E_PORT", f"{host}:{port} cannot be served from.", "Choose another with --port.") from None
+
+
+def require_safe(host: str, auth: tuple[str, str] | None) -> None:
+    """Refuse to serve CTs to others without a password."""
+    if auth is not None and not all(auth):
+        raise UsageError("E_AUTH", "The name or the password is empty.", "Give --auth NAME:PASSWORD.")
+    if auth is None and not is_loopback(host):
+        raise UsageError(
+            "E_AUTH", f"On {host} anybody could open the CTs.", "Add --auth NAME:PASSWORD or use --host 127.0.0.1."
+        )
+
+
+def leave_no_core() -> None:
+    """A crash of this process writes no memory to the disk."""
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))

@@ -1,0 +1,84 @@
+"""Starting the chat: for whom, on which port, with which of Gradio's defaults pinned."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from assistant.serve import ServerSettings, launch
+from assistant.serve.build import PINS
+from assistant.serve.guard.origins import is_loopback
+from assistant.serve.site import GRADIO_FOLDER, Site
+from assistant.serve.start import require_safe
+from tests.assistant.fake_conversation import open_fake
+from vision.errors import UsageError
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "ct.example.org"])
+def test_serving_others_without_a_password_is_refused(host: str) -> None:
+    with pytest.raises(UsageError, match=rf"E_AUTH: On {re.escape(host)} anybody could open the CTs.*--auth"):
+        launch(host=host)
+    require_safe(host, ("ann", "secret"))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.0.0.9"])
+def test_this_machine_alone_needs_no_password(host: str) -> None:
+    require_safe(host, None)
+    assert is_loopback(host)
+
+
+def test_a_port_that_is_taken_is_refused() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UsageError, match=f"E_PORT: 127.0.0.1:{port} cannot be served from"):
+            launch(port=port)
+
+
+def test_an_empty_password_is_refused() -> None:
+    with pytest.raises(UsageError, match="name or the password is empty"):
+        launch(auth=("ann", ""))
+
+
+def test_nothing_is_shared_recorded_or_monitored() -> None:
+    off = ("show_error", "enable_monitoring", "run_history", "mcp_server", "ssr_mode", "pwa")
+    assert {name: PINS[name] for name in off} == dict.fromkeys(off, False)
+    assert list(PINS["allowed_paths"]) == []
+    assert os.environ["GRADIO_ANALYTICS_ENABLED"] == "False"
+
+
+def test_gradio_keeps_nothing_of_a_visitor_and_the_site_leaves_nothing_behind() -> None:
+    before = os.environ.get(GRADIO_FOLDER)
+    site = Site(open_with=open_fake)
+    assert site.folder.stat().st_mode & 0o077 == 0
+    assert os.environ[GRADIO_FOLDER] == str(site.uploads.folder)
+    page = site.page
+    assert page.analytics_enabled is False
+    assert page.share is not True
+    assert [block for block in page.blocks.values() if type(block).__name__ == "State"] == []
+    site.close()
+    assert os.environ.get(GRADIO_FOLDER) == before
+    assert not site.folder.exists()
+
+
+def test_the_limits_in_force_are_printed() -> None:
+    printed = ServerSettings(upload_bytes=2**30, waiting=3, job_seconds=60).printed(5 * 2**30)
+    for words in ("files up to 1 GiB", "3 questions waiting", "1 min a question", "5.0 GiB for open CTs", "2 h"):
+        assert words in printed
+
+
+def test_a_question_gets_all_cores_unless_several_compute_at_once() -> None:
+    cores = ServerSettings().worker_threads
+    assert cores >= 1
+    assert ServerSettings(at_once=cores * 2).worker_threads == 1
+    assert ServerSettings(threads=3).worker_threads == 3
+
+
+def test_the_package_is_light_until_it_serves() -> None:
+    program = "import sys, assistant.serve; print(*sorted({'gradio', 'torch', 'fastapi'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == ""
