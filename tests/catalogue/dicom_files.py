@@ -112,6 +112,10 @@ def _empty(files: list[Path]) -> None:
     (files[0].parent / "zeros").write_bytes(bytes(9000))
 
 
+def _without_mark(files: list[Path]) -> None:
+    files[19].write_bytes(files[19].read_bytes().replace(b"DICM", b"DXCM"))
+
+
 def _enhanced(uid: str, shape: tuple[int, int, int] = SHAPE) -> FileDataset:
     whole = enhanced(shape=shape)
     whole.compress(uid)
@@ -154,7 +158,8 @@ ROWS: tuple[Row, ...] = (
     refused(82, "pixel data that are short", "E_TRUNCATED", series_of(_short)),
     refused(82, "no pixel data", "E_TRUNCATED", series_of(one(3, PixelData=None))),
     refused(82, "compressed pixels that are cut", "E_TRUNCATED", cut(0.8, compressed(JPEGLSLossless))),
-    warned(82, "empty files beside the slices", "W_EMPTY_FILES", files_of(_empty), hu=body_hu),
+    warned(82, "empty files beside the slices", "W_DAMAGED_FILES", files_of(_empty), hu=body_hu),
+    warned(82, "a last slice without its mark", "W_DAMAGED_FILES", files_of(_without_mark)),
     refused(83, "fewer rows than the pixels have", "E_CORRUPT", series_of(one(3, Rows=12))),
     refused(83, "more rows than the pixels have", "E_TRUNCATED", series_of(every(Rows=25))),
     refused(83, "one slice of another matrix", "E_TAG", series_of(_turned_matrix)),
@@ -192,6 +197,7 @@ ROWS: tuple[Row, ...] = (
     refused(85, "frames without positions", "E_TAG", series_of(one(3, NumberOfFrames=2))),
     *(refused(86, f"{kind} alone", "E_MODALITY", series_of(_as(kind))) for kind, _ in OTHER_KINDS),
     accepted(86, "all of them beside a CT", _with_others, same_patient),
+    refused(86, "a slice of class CT that calls itself MR", "E_TAG", series_of(one(3, Modality="MR"))),
     accepted(86, "a CT that only its class names", series_of(of_no_modality), same_patient),
     Row(87, "an MPR beside its original", "the original opened exactly, the MPR listed", _beside_original),
     Row(87, "a MIP alone", "refused, E_DERIVED, naming --series N", _derived_alone),

@@ -11,7 +11,7 @@ from pydicom.dataset import FileDataset
 from pydicom.multival import MultiValue
 from pydicom.uid import CTImageStorage
 
-from tests.catalogue.make_dicom import Change, every, files_of, more, one, same_patient, series_of, without
+from tests.catalogue.make_dicom import Change, every, files_of, more, of_kind, one, same_patient, series_of, without
 from tests.catalogue.row import Maker
 from vision.errors import InputRefused
 from vision.geometry import CTVolume
@@ -60,7 +60,8 @@ REFUSED: tuple[Maker, ...] = (
     series_of(full_of(CANARY), one(3, RescaleSlope=None)),
     series_of(full_of(CANARY), every(RescaleType=CANARY)),
     series_of(full_of(CANARY), every(ImageType=["DERIVED", "SECONDARY", "MPR", CANARY])),
-    series_of(full_of(CANARY), every(Modality="MR")),
+    series_of(full_of(CANARY), of_kind("MR", "4")),
+    series_of(full_of(CANARY), every(Modality="CANARYJANE")),
     series_of(full_of(CANARY), every(Modality="CANARYJANE", SOPClassUID="1.2.3.CANARYJANE")),
 )
 

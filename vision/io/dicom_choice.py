@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from vision.errors import InputRefused
+from vision.geometry import Notice
 from vision.io.dicom_series import FEWEST_SLICES, Series, SeriesInfo
 
 
@@ -25,7 +27,7 @@ def choose_series(found: Sequence[Series], rows: Sequence[SeriesInfo], wanted: s
     volumes = [one for one in found if one.count >= FEWEST_SLICES]
     originals = [one for one in volumes if not one.is_derived]
     if len(originals) == 1:
-        return originals[0]
+        return _beside_others(originals[0], found)
     if len(originals) > 1:
         raise InputRefused(
             "E_SERIES_AMBIGUOUS",
@@ -44,6 +46,15 @@ def choose_series(found: Sequence[Series], rows: Sequence[SeriesInfo], wanted: s
     raise InputRefused(
         "E_MODALITY", f"There is no CT series; it holds {kinds}.", "Give a CT; other kinds are not read."
     )
+
+
+def _beside_others(chosen: Series, found: Sequence[Series]) -> Series:
+    """The chosen series with a warning of the CT slices that belong to no volume: they may be missing from this one."""
+    left = sum(one.count for one in found if one is not chosen and not one.is_derived)
+    if not left:
+        return chosen
+    notice = Notice("W_OTHER_SLICES", f"{left} CT slices of other series, too few for a volume, were left out.")
+    return replace(chosen, notices=(*chosen.notices, notice))
 
 
 def series_table(rows: Sequence[SeriesInfo]) -> str:

@@ -94,9 +94,8 @@ def pydicom_silenced() -> Iterator[None]:
 
 
 def is_ct(header: FileDataset) -> bool:
-    """Whether a header is of a CT by its modality, or by its class where it names no modality."""
-    modality = word([header], "Modality").upper()
-    return modality == "CT" or (not modality and class_of(header) in CT_CLASSES)
+    """Whether a header is of a CT, by its modality or by its class."""
+    return word([header], "Modality").upper() == "CT" or class_of(header) in CT_CLASSES
 
 
 def class_of(header: FileDataset) -> str:

@@ -17,7 +17,7 @@ from vision.io.upright import put_upright, upright_grid
 
 SPACING_TOLERANCE = 0.01
 """Jitter of the distance between slices, as a share of it, that counts as even."""
-SIDEWAYS_PIXELS = 0.5
+SIDEWAYS_MM = 0.5
 """How far slices may slide along their planes over the whole stack."""
 WHOLE_STEPS = 0.05
 """How far a distance may be from a multiple of the usual one where slices are missing."""
@@ -97,14 +97,13 @@ def _tilt_degrees(positions: np.ndarray, first: Slice) -> float:
     travel = positions - positions[0]
     heights = travel @ first.normal
     sideways = travel - np.outer(heights, first.normal)
-    allowed = SIDEWAYS_PIXELS * min(first.spacing)
     strayed = float(np.linalg.norm(sideways - np.outer(heights / heights[-1], sideways[-1]), axis=1).max())
-    if strayed > allowed:
+    if strayed > SIDEWAYS_MM:
         raise InputRefused(
             "E_SPACING", f"The slices are shifted sideways by up to {strayed:.1f} mm against each other.", EXPORT_AGAIN
         )
     lean = float(np.linalg.norm(sideways[-1]))
-    return float(np.degrees(np.arctan2(lean, heights[-1]))) if lean > allowed else 0.0
+    return float(np.degrees(np.arctan2(lean, heights[-1]))) if lean > SIDEWAYS_MM else 0.0
 
 
 def _is_even(positions: np.ndarray, first: Slice) -> bool:

@@ -22,6 +22,9 @@ SAME_ORIENTATION = 1e-3
 """Largest difference of two direction cosines: 0.06 degrees."""
 Key = TypeVar("Key", bound=Hashable)
 
+START_BYTES, PREAMBLE = 1024, 132
+ANY_UID = b"1.2.840.10008."
+"""With it begins every class and syntax of DICOM."""
 KEPT_BYTES = 512 << 20
 """Of files that had to be inflated; beyond it they are inflated again for their pixels."""
 
@@ -71,17 +74,16 @@ def find_series(entries: Sequence[Entry], limits: Limits) -> tuple[list[Series],
 
     Raises InputRefused: E_NO_IMAGES, E_CORRUPT, E_TRUNCATED, E_SIZE.
     """
-    slices, empty = _all_slices(entries, limits)
+    slices, damaged = _all_slices(entries, limits)
     if not slices:
         raise InputRefused("E_NO_IMAGES", "There is no DICOM image in it.", "Give the folder that holds the slices.")
     found: list[Series] = []
     groups = _grouped((one for one in slices if one.is_plane), lambda one: (one.kind, one.series))
     for (kind, name), members in sorted(groups.items(), key=lambda group: group[0][0]):
-        scouts = sum(one.kind == "CT scout" and one.series == name for one in slices)
-        found.extend(_stacks(members, 0 if kind == "CT derived" else scouts))
-    if empty:
-        text = f"{empty} files are empty or hold nothing but zeros: slices may be missing."
-        found = [replace(one, notices=(*one.notices, Notice("W_EMPTY_FILES", text))) for one in found]
+        found.extend(_stacks(members, [one for one in slices if one.series == name and one.kind not in ("CT", kind)]))
+    if damaged:
+        text = f"{damaged} files are empty or no DICOM any more: slices may be missing."
+        found = [replace(one, notices=(*one.notices, Notice("W_DAMAGED_FILES", text))) for one in found]
     rows = [_row(index, series) for index, series in enumerate(found)]
     others = _grouped((one for one in slices if not one.is_plane), lambda one: one.kind)
     for kind, members in others.items():
@@ -90,37 +92,45 @@ def find_series(entries: Sequence[Entry], limits: Limits) -> tuple[list[Series],
 
 
 def _all_slices(entries: Sequence[Entry], limits: Limits) -> tuple[list[Slice], int]:
-    """What the files hold, and how many of them are empty, as a copy that was broken off leaves them."""
+    """What the files hold, and how many of them may have been DICOM once."""
     slices: list[Slice] = []
-    kept, empty = 0, 0
+    kept, damaged = 0, 0
     for entry in entries:
         file = read_file(entry, limits, keep=kept < KEPT_BYTES)
         if file is None:
-            empty += not entry.start().strip(b"\0")
+            damaged += was_dicom(entry.start(START_BYTES))
             continue
         if file.pixels is not None and file.pixels.content is not None:
             kept += len(file.pixels.content)
         slices.extend(read_slices(file))
     if len(slices) > limits.slices * 4:
         raise InputRefused("E_SIZE", f"{len(slices)} slices are more than one study.", "Give one series.")
-    return slices, empty
+    return slices, damaged
 
 
-def _stacks(members: list[Slice], scouts: int) -> list[Series]:
-    """One series to its stacks: by orientation, then by pass where positions repeat."""
+def was_dicom(start: bytes) -> bool:
+    """Whether bytes that begin no DICOM file are what a broken-off copy or a damaged mark leaves of one."""
+    return not start.strip(b"\0") or (b"\0" in start[:PREAMBLE] and ANY_UID in start)
+
+
+def _stacks(members: list[Slice], others: list[Slice]) -> list[Series]:
+    """One series to its stacks: by orientation, then by pass where positions repeat; `others` of it are no planes."""
     usable = [one for one in members if one.problem is None]
     problem = next((one.problem for one in members if one.problem is not None), None)
     broken = len(members) - len(usable)
     if not usable:
         return [Series(_identifier(members), (), broken, problem=problem, is_derived=_are_derived(members))]
-    notices = []
-    if scouts:
-        notices.append(Notice("W_SCOUT_DROPPED", f"{scouts} scout images of the series were left out."))
     by_plane = _by_orientation(usable)
     volumes = [group for group in by_plane if len(group) >= FEWEST_SLICES]
-    stray = len(usable) - sum(map(len, volumes)) if volumes else 0
+    notices = []
+    scouts = sum(one.kind == "CT scout" for one in others)
+    if scouts:
+        notices.append(Notice("W_SCOUT_DROPPED", f"{scouts} scout images of the series were left out."))
+    across = len(usable) - sum(map(len, volumes)) if volumes else 0
+    stray = across + len(others) - scouts
     if stray:
-        notices.append(Notice("W_STRAY_SLICES", f"{stray} slices across the stack were left out."))
+        text = f"{stray} images of the series that lie across the stack or are no CT slices were left out."
+        notices.append(Notice("W_STRAY_SLICES", text))
     stacks = []
     for group in volumes or by_plane:
         unlike = problem or _unlike(group)

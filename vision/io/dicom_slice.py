@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -40,6 +41,7 @@ PASSES = (
 )
 """What may tell two passes over the same positions apart, the surest first."""
 PERPENDICULAR = 1e-3
+UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +95,9 @@ def read_slices(file: DicomFile) -> list[Slice]:
     """
     number, header = file.entry.number, file.header
     modality, series = word([header], "Modality").upper(), word([header], "SeriesInstanceUID")
-    if not modality and not class_of(header):
+    object_class = class_of(header)
+    says_what = UID.fullmatch(object_class) if object_class else modality
+    if not says_what:
         if file.has_mark:
             raise InputRefused("E_CORRUPT", f"DICOM file {number} does not say what it is.", EXPORT_AGAIN)
         return []
@@ -102,7 +106,7 @@ def read_slices(file: DicomFile) -> list[Slice]:
     image_type = words([header], "ImageType")
     if "LOCALIZER" in image_type:
         return [Slice(number, "CT scout", series)]
-    is_foreign = class_of(header) not in (*CT_CLASSES, "")
+    is_foreign = object_class not in (*CT_CLASSES, "")
     if not NO_PLANE.isdisjoint(image_type) or (is_foreign and "ImagePositionPatient" not in header):
         return [Slice(number, "screen capture", series)]
     kind = "CT derived" if is_foreign or _is_derived(image_type) else "CT"
@@ -124,6 +128,8 @@ def _is_derived(image_type: tuple[str, ...]) -> bool:
 def _planes(file: DicomFile, kind: str, series: str, *, is_computed: bool) -> list[Slice]:
     """The planes of a CT. Raises E_TAG, E_TRUNCATED, E_HU and what `pixels_of` raises."""
     header, number = file.header, file.entry.number
+    if word([header], "Modality").upper() not in ("", "CT"):
+        raise _tag(number, "Modality", "another than its class says")
     if file.pixels is None:
         raise InputRefused("E_TRUNCATED", f"DICOM file {number} ends before its pixels.", EXPORT_AGAIN)
     shape = (whole([header], "Rows") or 0, whole([header], "Columns") or 0)
