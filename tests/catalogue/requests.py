@@ -10,6 +10,7 @@ from pathlib import Path
 from assistant.answer import Answer
 from assistant.api import plan_question
 from tests.assistant.small_scenes import about_boxes, assert_grounded
+from tests.catalogue import manifests
 from tests.catalogue.row import Row
 from tests.injection import attempts, framed, truth_of, unmoved
 
@@ -197,4 +198,5 @@ ROWS: tuple[Row, ...] = (
         )
         for question in ADVICE
     ),
+    *manifests.ROWS,
 )
