@@ -79,20 +79,20 @@ def install_clean_logs() -> None:
     traceback.print_exception = _print_exception  # type: ignore[assignment]
 
 
-def lines_of_code(error: BaseException) -> str:
+class FromCode(str):
+    """A text that stands in the program itself and so may be logged."""
+
+    __slots__ = ()
+
+
+def lines_of_code(error: BaseException) -> FromCode:
     """The class of an exception, its code if it has one, and file, line and function of each frame; never its text."""
     code = f" {error.code}" if isinstance(error, UserError) and _CODE.fullmatch(error.code) else ""
     frames = [
         f"  {os.path.basename(frame.f_code.co_filename)}:{line} {frame.f_code.co_name}"
         for frame, line in traceback.walk_tb(error.__traceback__)
     ]
-    return "\n".join([f"{type(error).__name__}{code}", *frames])
-
-
-class _FromCode(str):
-    """A text that stands in the program itself."""
-
-    __slots__ = ()
+    return FromCode("\n".join([f"{type(error).__name__}{code}", *frames]))
 
 
 def _filled(template: str, args: Any) -> str:
@@ -110,7 +110,7 @@ def _filled(template: str, args: Any) -> str:
 
 def _clean(value: object) -> object:
     """The value when it cannot be about anybody, else a placeholder."""
-    if value is None or isinstance(value, numbers.Number | _FromCode):
+    if value is None or isinstance(value, numbers.Number | FromCode):
         return value
     if isinstance(value, UserError):
         return _clean(value.code)
@@ -129,7 +129,7 @@ def _show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    where = _FromCode(os.path.basename(filename))
+    where = FromCode(os.path.basename(filename))
     logging.getLogger("assistant.warnings").warning("%s from %s line %d", category, where, lineno)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from assistant.logs import lines_of_code
 from vision.errors import Cancelled, InputRefused, ResourceError, UsageError, UserError, WeightsError
 
 LOG = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ def typed(error: Exception) -> UserError:
     """The error itself if a person can act on it, else one without details; the log gets its type and lines of code."""
     if isinstance(error, UserError):
         return error
-    LOG.error("%s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
+    LOG.error("%s", lines_of_code(error))
     if isinstance(error, MemoryError):
         return ResourceError("E_MEMORY", "There was not enough memory.", "Close other programs or open a smaller CT.")
     return UserError(

@@ -7,6 +7,7 @@ import sys
 
 import uvicorn
 
+from assistant.logs import install_clean_logs
 from assistant.plan import Planner
 from assistant.serve.guard.origins import is_loopback
 from assistant.serve.settings import DEFAULTS, ServerSettings
@@ -27,6 +28,7 @@ def serve_chat(
     settings: ServerSettings = DEFAULTS,
 ) -> None:
     """See `assistant.serve.launch`."""
+    install_clean_logs()
     require_safe(host, auth)
     require_free(host, port)
     leave_no_core()

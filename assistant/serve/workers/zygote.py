@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from assistant.logs import install_clean_logs
 from assistant.serve.failures import worker_died
 from assistant.serve.workers.engine import Engine
 from assistant.serve.workers.wire import Wire
@@ -143,6 +144,7 @@ def main(control: str, threads: str, make: str, warm_up: str) -> None:
     """The zygote itself: fork a worker for every request, until the server hangs up."""
     from assistant.serve.workers.worker import work
 
+    install_clean_logs()
     with socket.socket(fileno=int(control)) as server:
         _die_first()
         call(warm_up)
