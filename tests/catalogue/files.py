@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 import pytest
 
+from tests.catalogue.make_archives import holding
 from tests.catalogue.make_bombs import bomb, claiming_bomb, empty_members, members_bomb, sparse
 from tests.catalogue.make_files import (
     damaged,
@@ -85,22 +86,26 @@ def forbidden(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as open_folder:
         place = Path(open_folder)
         place.chmod(0o755)
-        (place / "folder").mkdir()
-        (place / "within").mkdir()
-        paths = [file_of(nifti_gz)(place), place / "folder", place / "within"]
-        hidden = file_of(nifti_gz)(place / "within")
-        for path in (*paths[:2], hidden):
-            path.chmod(0o000)
+        for name in ("closed", "with a closed file", "with a closed folder/closed"):
+            (place / name).mkdir(parents=True)
+        closed = [
+            file_of(nifti_gz)(place),
+            place / "closed",
+            file_of(nifti_gz)(place / "with a closed file"),
+            place / "with a closed folder" / "closed",
+        ]
         user = os.geteuid()
-        if user == 0:
-            os.seteuid(NOBODY)
+        for path in closed:
+            path.chmod(0o000)
         try:
-            for path in paths:
+            if user == 0:
+                os.seteuid(NOBODY)
+            for path in (*closed[:2], closed[2].parent, closed[3].parent):
                 with pytest.raises(InputRefused, match=r"^E_PERM:"):
                     read_ct(path)
         finally:
             os.seteuid(user)
-            for path in (*paths[:2], hidden):
+            for path in closed:
                 path.chmod(0o700)
 
 
@@ -154,6 +159,7 @@ def rewrite(path: Path) -> None:
 
 ROWS: tuple[Row, ...] = (
     refused(1, "an empty file", "E_EMPTY", file_of(lambda: b"")),
+    refused(1, "an empty file in a zip", "E_EMPTY", holding("ct.nii", lambda: b"")),
     refused(2, "a gzip file that is cut", "E_TRUNCATED", file_of(lambda: nifti_gz()[:-2000])),
     refused(2, "a gzip file without its last byte", "E_TRUNCATED", file_of(lambda: nifti_gz()[:-1])),
     refused(2, "a whole gzip of a cut file", "E_TRUNCATED", file_of(lambda: gzip.compress(nifti_bytes()[:-900]))),
@@ -202,6 +208,7 @@ ROWS: tuple[Row, ...] = (
         header_of(vox_offset=64000.0),
         why="Of a stream the end is known only after reading; the voxels are missing, whichever of both is wrong.",
     ),
+    accepted(18, "an extension of 32 bytes, never read", extension_of(32), is_the_body),
     refused(18, "an extension of a gibibyte", "E_HDR", extension_of(2**30)),
     refused(18, "an extension of -8 bytes", "E_HDR", extension_of(-8)),
     within(3, refused(19, "4 GiB behind a small volume", "E_SIZE", bomb)),

@@ -48,7 +48,7 @@ def _odd_numbers(fields: Fields) -> Iterator[str]:
     if rank > 4 or any(int(n) not in (0, 1) for n in dim[rank + 1 :]):
         yield "dim"
     timed = rank > 3 and int(dim[4]) > 1
-    steps = [float(step) for step in (pixdim[5:] if timed else pixdim[4:])]
+    steps = [float(step) for step in (pixdim[5:] if rank > 3 else pixdim[4:])]
     if float(pixdim[0]) not in (-1.0, 0.0, 1.0) or any(step not in (0.0, 1.0) for step in steps):
         yield "pixdim"
     if int(number("xyzt_units")) & ~7 not in TIME_UNITS:
