@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.canaries import INPUTS, TEXT_TAGS, canaries_in, leaks_in, planted, word, write_dicom, write_nifti
+from tests.spy import seen_in, spied_on
 
-ROOT = Path(__file__).resolve().parents[1]
 QUESTION = f"Segment the liver of {word('question')} and give its volume."
 FAKE = """
 from tests.fakes import BoxSegmenter
@@ -24,34 +24,6 @@ RUN = """
 from assistant.cli import main
 main()
 """
-SPY = '''
-"""Writes down every name that a process makes, every command line and every address that it calls."""
-import os
-import sys
-
-LOG = os.open(os.environ["SPY_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
-
-
-def spy(event, args):
-    if event == "open":
-        path, mode, flags = args
-        if not (set(mode or "") & set("wax+") or (flags or 0) & WRITING):
-            return
-        told = path
-    elif event in ("os.mkdir", "os.rename", "os.link", "os.symlink", "tempfile.mkstemp", "tempfile.mkdtemp"):
-        told = args
-    elif event == "subprocess.Popen":
-        told = args[1]
-    elif event in ("socket.connect", "socket.bind", "socket.getaddrinfo", "os.exec", "os.system"):
-        told = args
-    else:
-        return
-    os.write(LOG, f"{event} {told!r}\\n".encode(errors="backslashreplace"))
-
-
-sys.addaudithook(spy)
-'''
 
 
 @dataclass(frozen=True)
@@ -79,19 +51,8 @@ class Ran:
 
 def run(folder: Path, *words: str, program: str = FAKE + RUN) -> Ran:
     """Run the command in a process of its own, spied on together with all its children."""
-    place, temporary = folder / "spy", folder / "tmp"
-    for each in (place, temporary):
-        each.mkdir(exist_ok=True)
-    (place / "sitecustomize.py").write_text(SPY)
-    log = place / "log"
-    log.unlink(missing_ok=True)
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join((str(place), str(ROOT))),
-        "SPY_LOG": str(log),
-        "TMPDIR": str(temporary),
-        "BODYMAPS_DEBUG": "",
-    }
+    environment = spied_on(folder)
+    temporary = folder / "tmp"
     done = subprocess.run(
         [sys.executable, "-c", program, *words],
         cwd=temporary,
@@ -102,7 +63,7 @@ def run(folder: Path, *words: str, program: str = FAKE + RUN) -> Ran:
         env=environment,
     )
     assert "Traceback" not in done.stderr
-    seen = log.read_text(encoding="utf-8")
+    seen = seen_in(folder)
     assert list(temporary.rglob("*")) == []
     return Ran(done.returncode, done.stdout, done.stderr, folder / "out", seen)
 
@@ -134,26 +95,42 @@ def test_ask_lets_no_canary_out(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", INPUTS)
 def test_inspect_lets_no_canary_out(kind: str, tmp_path: Path) -> None:
     path = INPUTS[kind](tmp_path)
-    for words in (("inspect", str(path)), ("inspect", str(path), "--json")):
-        ran = run(tmp_path, *words)
-        assert (ran.code, bool(ran.out)) == (0, True)
-        assert ran.leaks == {}
+    ran = run(tmp_path, "inspect", str(path), *(["--json"] if kind == "zip" else []))
+    assert (ran.code, bool(ran.out)) == (0, True)
+    assert ran.leaks == {}
 
 
-def test_report_of_many_lets_no_canary_out(tmp_path: Path) -> None:
-    paths = [str(write(tmp_path)) for write in INPUTS.values()]
-    manifest = tmp_path / f"{word('manifest')}.jsonl"
+def check_report(folder: Path, kinds: Sequence[str], *options: str) -> Ran:
+    """Report on CTs by their paths and by a manifest, one of them broken."""
+    paths = [str(INPUTS[kind](folder)) for kind in kinds]
+    manifest = folder / f"{word('manifest')}.jsonl"
     rows = [{"case_id": f"c{number}", "input": path, "question": QUESTION} for number, path in enumerate(paths)]
-    broken = tmp_path / f"{word('broken')}.nii.gz"
-    broken.write_bytes(Path(paths[-1]).read_bytes()[:-200])
+    broken = folder / f"{word('broken')}.nii.gz"
+    broken.write_bytes(Path(paths[0]).read_bytes()[:-200])
     rows.append({"case_id": "broken", "input": str(broken)})
     manifest.write_text("\n".join(map(json.dumps, rows)))
-    out = tmp_path / "out"
-    ran = run(tmp_path, "report", *paths, str(manifest), "--out", str(out), "--format", "md,html,json")
+    ran = run(folder, "report", *paths, str(manifest), "--out", str(folder / "out"), *options)
     assert ran.code == 4, ran.err
-    assert "E_TRUNCATED" in ran.err
-    assert len(list(out.glob("[!.]*/case.json"))) == 7
+    assert "E_TRUNCATED" in ran.out + ran.err
     assert ran.leaks == {}
+    return ran
+
+
+def test_report_of_some_lets_no_canary_out(tmp_path: Path) -> None:
+    ran = check_report(tmp_path, ["nifti"])
+    assert len(list(ran.folder.glob("[!.]*/case.json"))) == 3
+
+
+@pytest.mark.slow
+def test_report_of_many_lets_no_canary_out(tmp_path: Path) -> None:
+    ran = check_report(tmp_path, ["nifti", "zip", "dicom"], "--format", "md,html,json")
+    assert len(list(ran.folder.glob("[!.]*/case.json"))) == 7
+
+
+@pytest.mark.slow
+def test_report_that_is_only_tried_lets_no_canary_out(tmp_path: Path) -> None:
+    check_report(tmp_path, ["nifti", "zip", "dicom"], "--dry-run")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
