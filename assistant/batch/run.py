@@ -14,6 +14,7 @@ from assistant.batch.marker import Marker, require_own_folder
 from assistant.batch.place import Place, open_place
 from assistant.batch.run_record import append_timing, run_file, timings_file, write_run_record
 from assistant.batch.tables import results_text, summary_text
+from assistant.records import readable
 from vision.errors import ResourceError, UsageError
 from vision.io import ASK, Choices, write_text
 from vision.segmenter import Progress, Segmenter, no_progress
@@ -75,7 +76,8 @@ def run_batch(
     """
     check_part(num_parts, part_id)
     _check(out, formats, max_failures, timeout_s)
-    found = find_cts(inputs, question=question, out=out)
+    asked = readable(question)
+    found = find_cts(inputs, question=asked, out=out)
     segmenter = segmenter or _shipped_segmenter()
     with open_place(out, num_parts=num_parts, part_id=part_id) as place:
         cases = name_cases(found, own_name) if case_names else _opaque_cases(found, place)
@@ -97,7 +99,7 @@ def run_batch(
                 left=len(mine) - len(markers),
                 opaque=not case_names and any(ct.case_id is None for ct in found),
             )
-            arguments = {"question": question, "resume": resume, "num_parts": num_parts, "part_id": part_id}
+            arguments = {"question": asked, "resume": resume, "num_parts": num_parts, "part_id": part_id}
             write_run_record(setting, part, arguments, result, time.monotonic() - started)
         except ResourceError as error:
             if error.code not in OUTPUT_CODES:

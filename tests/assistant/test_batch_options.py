@@ -100,6 +100,11 @@ def test_ids_of_a_manifest_are_used(cases: Path, tmp_path: Path) -> None:
     assert batch([cases / "m.csv", cases / "davis_jane.nii"], tmp_path / "b").opaque
 
 
+def test_question_of_unreadable_characters_is_kept_readable(cases: Path, tmp_path: Path) -> None:
+    batch([cases / "adams_jane.nii"], tmp_path / "out", question="Segment the liver \udcff\x1b.")
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["arguments"]["question"] == "Segment the liver ."
+
+
 def test_batch_ends_after_so_many_failures_and_goes_on_when_resumed(cases: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = batch([cases], out, max_failures=1)
