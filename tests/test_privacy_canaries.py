@@ -68,6 +68,11 @@ def run(folder: Path, *words: str, program: str = FAKE + RUN) -> Ran:
     return Ran(done.returncode, done.stdout, done.stderr, folder / "out", seen)
 
 
+def slow(*values: str) -> object:
+    """Parameters for the slow run only."""
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 def test_every_kind_of_input_holds_its_canaries(tmp_path: Path) -> None:
     counts = {}
     for name, write in INPUTS.items():
@@ -137,10 +142,10 @@ def test_report_that_is_only_tried_lets_no_canary_out(tmp_path: Path) -> None:
     ("name", "content"),
     [
         ("csv", f"case_id,input,{word('column')}\nc1,ct.nii,x\n"),
-        ("csv", f"case_id,input\n{word('case')}/..,ct.nii\n"),
-        ("csv", f'case_id,input\nc1,"{word("cell")}\n'),
+        slow("csv", f"case_id,input\n{word('case')}/..,ct.nii\n"),
+        slow("csv", f'case_id,input\nc1,"{word("cell")}\n'),
         ("csv", f"case_id,input\nc1,{word('input')}.nii\n"),
-        ("jsonl", f'{{"case_id": "c1", "input": "x", "{word("key")}": "y"}}'),
+        slow("jsonl", f'{{"case_id": "c1", "input": "x", "{word("key")}": "y"}}'),
         ("jsonl", f'{{"case_id": "{word("half")}'),
     ],
 )
@@ -172,7 +177,7 @@ def damaged(path: Path, kind: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("kind", ["truncated", "text", "missing", "gap", "cut", "no spacing"])
+@pytest.mark.parametrize("kind", ["truncated", slow("text"), slow("missing"), "gap", slow("cut"), slow("no spacing")])
 def test_refused_input_lets_no_canary_out(kind: str, tmp_path: Path) -> None:
     path = damaged((write_nifti if kind in ("truncated", "text", "missing") else write_dicom)(tmp_path), kind)
     ran = run(tmp_path, "ask", str(path), QUESTION, "--out", str(tmp_path / "out"))
