@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from vision.errors import InputRefused
 from vision.io.dicom_deflate import Inflating, deflated_from
@@ -53,19 +53,33 @@ class PixelValue:
     available: int | None = None
     content: bytearray | None = None
 
-    def read(self, offset: int = 0, count: int = -1) -> memoryview:
-        """Bytes of the value from `offset`, fewer at the end of the file; with no count all that follow."""
+    def read(self) -> memoryview:
+        """Everything from the first byte of the value to the end of the file."""
         if self.inflates:
-            content = memoryview(self.content if self.content is not None else self._inflated())[self.at + offset :]
-            return content if count < 0 else content[:count]
+            return self._kept()
+        with self.entry.open() as file:
+            file.seek(self.at)
+            return memoryview(file.read())
+
+    def fill(self, target: memoryview, offset: int) -> int:
+        """Copy bytes of the value from `offset` into `target`; how many there were."""
+        if self.inflates:
+            part = self._kept()[offset : offset + len(target)]
+            target[: len(part)] = part
+            return len(part)
         with self.entry.open() as file:
             file.seek(self.at + offset)
-            return memoryview(file.read(count))
+            return cast(io.BufferedReader, file).readinto(target)
+
+    def _kept(self) -> memoryview:
+        return memoryview(self.content if self.content is not None else self._inflated())[self.at :]
 
     def _inflated(self) -> bytearray:
         again = read_file(self.entry, self.limits, keep=True)
-        if again is None or again.pixels is None or again.pixels.content is None:
-            raise InputRefused("E_CHANGED", "The file changed while it was read.", "Open it again.")
+        # The entry itself refuses a file that is another than before.
+        assert again is not None
+        assert again.pixels is not None
+        assert again.pixels.content is not None
         return again.pixels.content
 
 

@@ -107,7 +107,7 @@ def _require_codec(syntax: str, number: int) -> None:
 
 
 def stored_planes(slices: Sequence[Slice]) -> Iterator[tuple[int, np.ndarray]]:
-    """Each slice's place in the sequence and its stored numbers (rows, columns); they may be overwritten.
+    """Each slice's place in the sequence and its stored numbers (rows, columns), which hold until the next comes.
 
     Raises E_TRUNCATED, E_CORRUPT.
     """
@@ -115,13 +115,15 @@ def stored_planes(slices: Sequence[Slice]) -> Iterator[tuple[int, np.ndarray]]:
     for index, one in enumerate(slices):
         assert one.pixels is not None
         by_file.setdefault(one.pixels, []).append(index)
+    # One buffer for all: it stays in the processor's cache, and no fresh memory has to be mapped for each slice.
+    buffer = bytearray(max(pixels.frame_bytes for pixels in by_file))
     for pixels, indices in by_file.items():
         number = slices[indices[0]].number
         compressed = None if pixels.value.length is not None else frames_of(pixels.value.read(), pixels.frames, number)
         for index in indices:
             frame = slices[index].frame
             if compressed is None:
-                plane = _native(pixels, frame, number)
+                plane = _native(pixels, frame, memoryview(buffer)[: pixels.frame_bytes], number)
             else:
                 plane = _decoded(pixels, compressed[frame], number)
             yield index, _without_high_bits(plane, pixels)
@@ -133,14 +135,15 @@ def stored_bytes(one: Slice) -> bytes:
     pixels = one.pixels
     if pixels.value.length is None:
         return frames_of(pixels.value.read(), pixels.frames, one.number)[one.frame]
-    return bytes(pixels.value.read(one.frame * pixels.frame_bytes, pixels.frame_bytes))
+    frame = bytearray(pixels.frame_bytes)
+    pixels.value.fill(memoryview(frame), one.frame * pixels.frame_bytes)
+    return bytes(frame)
 
 
-def _native(pixels: Pixels, frame: int, number: int) -> np.ndarray:
-    block = pixels.value.read(frame * pixels.frame_bytes, pixels.frame_bytes)
-    if len(block) < pixels.frame_bytes:
+def _native(pixels: Pixels, frame: int, buffer: memoryview, number: int) -> np.ndarray:
+    if pixels.value.fill(buffer, frame * pixels.frame_bytes) < pixels.frame_bytes:
         raise InputRefused("E_TRUNCATED", f"DICOM file {number} ends within its pixels.", EXPORT_AGAIN)
-    return np.frombuffer(block, dtype=pixels.dtype).reshape(pixels.shape)
+    return np.frombuffer(buffer, dtype=pixels.dtype).reshape(pixels.shape)
 
 
 def _decoded(pixels: Pixels, frame: bytes, number: int) -> np.ndarray:
@@ -161,7 +164,7 @@ def _decoded(pixels: Pixels, frame: bytes, number: int) -> np.ndarray:
     }
     with refusing("E_CORRUPT", f"The compressed pixels of DICOM file {number} are damaged"):
         plane, _ = get_decoder(pixels.syntax).as_array(encapsulate([frame]), raw=True, **options)
-        return np.asarray(plane).reshape(pixels.shape)
+        return np.require(plane, requirements="W").reshape(pixels.shape)
 
 
 def _without_high_bits(plane: np.ndarray, pixels: Pixels) -> np.ndarray:
@@ -170,5 +173,5 @@ def _without_high_bits(plane: np.ndarray, pixels: Pixels) -> np.ndarray:
     if spare <= 0:
         return plane
     if not pixels.signed:
-        return plane & plane.dtype.type((1 << pixels.stored) - 1)
+        return np.bitwise_and(plane, plane.dtype.type((1 << pixels.stored) - 1), out=plane)
     return (plane << spare) >> spare

@@ -48,7 +48,7 @@ def word(places: Sequence[Dataset], keyword: str) -> str:
         return ""
     if isinstance(found.value, bytes):
         return found.value.decode("latin-1").strip(" \0")
-    return str(found.value).strip()
+    return "\\".join(map(str, [found.value] if isinstance(found.value, str | int | float) else found.value)).strip()
 
 
 def words(places: Sequence[Dataset], keyword: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from vision.io.stream import ByteStream
 from vision.io.upright import RESAMPLED, upright_grid
 
 SPACING_MM = (0.2, 10.0)
+ROUNDING_MM = 1e-6
 EXTENT_MM = (100.0, 2500.0)
 MICROSCOPIC_MM = 0.02
 SKEW_TO_TELL = 2e-4
@@ -202,7 +203,8 @@ def check_size(grid: Grid) -> None:
     extent = spacing * grid.shape
     if spacing.max() < MICROSCOPIC_MM:
         raise _extent(grid)
-    if spacing.min() < SPACING_MM[0] or spacing.max() > SPACING_MM[1]:
+    # Turned axes have lengths of 10.0000000002.
+    if spacing.min() < SPACING_MM[0] - ROUNDING_MM or spacing.max() > SPACING_MM[1] + ROUNDING_MM:
         raise InputRefused(
             "E_SPACING", f"The voxel spacing is {as_text(spacing)} mm; 0.2 to 10 mm is read.", "Check the header."
         )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 DICOM_PREAMBLE = 128
+_BARE = (b"\2\0\0\0UL\4\0", *(b"\x08\0" + element + b"\0" for element in (b"\0", b"\1", b"\5", b"\x08")))
+"""The length of group 0002, or one of the elements of group 0008 that come first, with the low byte first."""
 _SIGNATURES = (
     (b"\x1f\x8b", "gzip"),
     (b"PK\x03\x04", "a zip archive"),
@@ -34,10 +36,8 @@ def is_zip(start: bytes) -> bool:
 
 
 def is_dicom(start: bytes) -> bool:
-    """Whether the bytes begin a DICOM file: the mark after the preamble, or a bare group 0008 as old exports have."""
-    return start[DICOM_PREAMBLE : DICOM_PREAMBLE + 4] == b"DICM" or (
-        start[:2] == b"\x08\0" and len(start) > 8 and start[2:4] in (b"\0\0", b"\x01\0", b"\x05\0", b"\x08\0")
-    )
+    """Whether the bytes begin a DICOM file: the mark after the preamble, or bare elements as old exports have them."""
+    return start[DICOM_PREAMBLE : DICOM_PREAMBLE + 4] == b"DICM" or start.startswith(_BARE)
 
 
 def kind_of(start: bytes) -> str:

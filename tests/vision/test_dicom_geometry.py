@@ -1,0 +1,140 @@
+"""Our grid of a DICOM series is the one of highdicom, wherever the slices lie and however they are turned."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+
+import highdicom
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import Dataset, FileDataset
+
+from tests.catalogue.make_dicom import one, series_of, shifted, shows_the_sphere, sphere_series
+from tests.vision.small_files import body_hu, dicom_slices, write_series
+from vision.errors import InputRefused
+from vision.geometry import CTVolume
+from vision.io import Choices
+from vision.io.dicom_layout import between_slices
+from vision.io.load import read_ct
+
+TURN = np.deg2rad(20)
+PLANES = {
+    "axial": [1, 0, 0, 0, 1, 0],
+    "prone": [-1, 0, 0, 0, -1, 0],
+    "coronal": [1, 0, 0, 0, 0, -1],
+    "sagittal": [0, 1, 0, 0, 0, -1],
+    "oblique": [np.cos(TURN), np.sin(TURN), 0, -np.sin(TURN), np.cos(TURN), 0],
+}
+
+
+def agrees(ct: CTVolume, datasets: list[Dataset]) -> bool:
+    """Whether each slice lies where highdicom has it, in the same direction and size, with the same HU.
+
+    What lies far below air, outside the scanner's field of view, is air to the gate.
+    """
+    volume = highdicom.get_volume_from_series(datasets, dtype=np.float32, apply_presentation_lut=False)
+    i, j, slices = ct.grid.shape
+    corners = np.array([(0, 0), (i - 1, 0), (0, j - 1), (i - 1, j - 1)])
+    ours = {}
+    for k in range(slices):
+        ours[_key(ct.grid.to_mm(np.column_stack([corners, np.full(4, k)])))] = ct.hu[:, :, k]
+    for k in range(slices):
+        # highdicom counts slices, rows, columns, and its places are LPS.
+        places = volume.map_indices_to_reference(np.column_stack([np.full(4, k), corners[:, ::-1]])) * (-1, -1, 1)
+        theirs = volume.array[k].T
+        if not np.array_equal(ours[_key(places)], np.where(theirs < -1500, -1024, theirs)):
+            return False
+    return len(ours) == slices
+
+
+def _key(places: np.ndarray) -> tuple[float, ...]:
+    return tuple((places.round(2) + 0.0).ravel())
+
+
+def placed(plane: str) -> list[FileDataset]:
+    """A series whose planes are turned, stacked along their normal."""
+    axes = np.array(PLANES[plane], dtype=float)
+    normal = np.cross(axes[:3], axes[3:])
+    slices = dicom_slices()
+    for k, each in enumerate(slices):
+        each.ImageOrientationPatient = axes.tolist()
+        each.ImagePositionPatient = (np.array([30.0, -20.0, 55.0]) + 8.0 * k * normal).tolist()
+    return slices
+
+
+@pytest.mark.parametrize("plane", PLANES)
+def test_the_grid_of_a_series_is_that_of_highdicom(plane: str, tmp_path: Path) -> None:
+    slices = placed(plane)
+    assert agrees(read_ct(write_series(tmp_path / "series", slices)), list(slices))
+
+
+@pytest.mark.data
+def test_the_grid_of_a_real_series_is_that_of_highdicom() -> None:
+    folder = os.environ.get("BODYMAPS_DATA", "")
+    if not folder:
+        pytest.skip("BODYMAPS_DATA names no folder of real CTs")
+    path = Path(folder) / "dicom" / "hcc_006.zip"
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if name.endswith(".dcm")]
+        datasets = [pydicom.dcmread(archive.open(name)) for name in names]
+        assert agrees(read_ct(path), list(datasets))
+
+
+@pytest.mark.parametrize("degrees", [-20, -8, 5, 25])
+def test_a_sphere_of_any_tilt_has_its_size_and_place(degrees: float, tmp_path: Path) -> None:
+    rows_along = (0.0, float(np.cos(np.deg2rad(degrees))), float(np.sin(np.deg2rad(degrees))))
+    positions = [(-120.0, -115.0, -80.0 + 3.0 * k) for k in range(60)]
+    path = sphere_series(positions, rows_along=rows_along)(tmp_path)
+    with pytest.raises(InputRefused, match=rf"^E_TILT: The gantry was tilted by {abs(degrees)}\.0 degrees"):
+        read_ct(path)
+    ct = read_ct(path, choices=Choices(resample=True))
+    assert ct.grid.axcodes == "LPS"
+    assert not ct.grid.is_oblique
+    assert shows_the_sphere(ct)
+
+
+def test_what_a_tilted_scan_does_not_cover_becomes_air(tmp_path: Path) -> None:
+    rows_along = (0.0, float(np.cos(0.4)), float(np.sin(0.4)))
+    path = sphere_series([(-120.0, -115.0, -80.0 + 3.0 * k) for k in range(60)], rows_along=rows_along)(tmp_path)
+    ct = read_ct(path, choices=Choices(resample=True))
+    assert (ct.hu[:, -1, 0] == -1024).all()
+    assert (ct.hu[:, 0, -1] == -1024).all()
+
+
+@pytest.mark.parametrize(("shift_mm", "opens"), [(0.4, True), (0.6, False)])
+def test_slices_may_slide_half_a_millimetre(shift_mm: float, opens: bool, tmp_path: Path) -> None:
+    path = series_of(shifted(lambda k: (shift_mm * k / 19, 0, 0)))(tmp_path)
+    if opens:
+        assert np.array_equal(read_ct(path).hu, body_hu())
+        return
+    with pytest.raises(InputRefused, match=r"^E_TILT:.*--resample"):
+        read_ct(path)
+
+
+def test_one_slice_that_is_turned_a_little_is_no_part_of_the_stack(tmp_path: Path) -> None:
+    turned = [float(np.cos(0.01)), float(np.sin(0.01)), 0, -float(np.sin(0.01)), float(np.cos(0.01)), 0]
+    with pytest.raises(InputRefused, match=r"^E_SLICES_MISSING: 1 slices are missing, at -244\.0 mm"):
+        read_ct(series_of(one(7, ImageOrientationPatient=turned))(tmp_path))
+
+
+def test_planes_between_slices_are_their_weighted_mean() -> None:
+    stack = np.zeros((2, 2, 3), dtype=np.int16)
+    stack[:, :, 1], stack[:, :, 2] = 100, -50
+    found = between_slices(stack, np.array([0.0, 0.25, 1.0, 1.5, 2.0]))
+    assert found.dtype == np.int16
+    assert found[0, 0].tolist() == [0, 25, 100, 25, -50]
+
+
+def test_tilt_and_missing_slices_need_both_choices(tmp_path: Path) -> None:
+    positions = [(-120.0, -115.0 + 0.8 * k, -60.0 + 4.0 * k) for k in range(34) if k != 20]
+    path = sphere_series(positions)(tmp_path)
+    with pytest.raises(InputRefused, match=r"^E_TILT:"):
+        read_ct(path, choices=Choices(allow_gaps=True))
+    with pytest.raises(InputRefused, match=r"^E_SLICES_MISSING:.*at 20\.0 mm.*--allow-gaps"):
+        read_ct(path, choices=Choices(resample=True))
+    ct = read_ct(path, choices=Choices(allow_gaps=True, resample=True))
+    assert {"W_GAPS_FILLED", "W_TILT_RESAMPLED"} <= {notice.code for notice in ct.warnings}
+    assert shows_the_sphere(ct)
