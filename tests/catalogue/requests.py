@@ -9,9 +9,13 @@ from pathlib import Path
 
 from assistant.answer import Answer
 from assistant.api import plan_question
+from assistant.serve.site import Site
+from tests.assistant.serve_client import Visitor, served, text_of
+from tests.assistant.serve_engine import engine, good_file
 from tests.assistant.small_scenes import about_boxes, assert_grounded
 from tests.catalogue import manifests
 from tests.catalogue.row import Row
+from tests.catalogue.server_checks import check_no_ct, check_stop, check_two_visitors
 from tests.injection import attempts, framed, truth_of, unmoved
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -142,6 +146,21 @@ def _command(*words: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
+def _half_a_character(folder: Path) -> None:
+    """JSON can spell half a character, which no answer can carry back."""
+    with served(Site(engine=engine("boxes"))) as url:
+        visitor = Visitor(url)
+        visitor.open(good_file(folder))
+        told = {"text": "\udcff Where is the liver?\x00", "files": []}
+        event = {"session_hash": visitor.tab, "fn_index": visitor.number("submit"), "data": [told, "Axial"]}
+        headers = {"content-type": "application/json"}
+        visitor.http.post("/gradio_api/queue/join", content=json.dumps(event), headers=headers).raise_for_status()
+        ended = next(message for message in visitor.listen() if message["msg"] == "process_completed")
+        assert "liver" in text_of(ended["output"]["data"][0])
+        assert "liver" in visitor.said("Where is the liver?")
+        visitor.leave()
+
+
 def _missing_ct(folder: Path) -> None:
     code, told, problem = _command("ask", str(folder / "DOE_JANE.nii.gz"), "Segment the liver.")
     assert (code, told) == (3, "")
@@ -186,9 +205,11 @@ ADVICE = (
 
 ROWS: tuple[Row, ...] = (
     *_unreadable(),
+    Row(104, "half a character in the chat", "answered exactly", _half_a_character),
     *_unknown(),
     *_contradictory(),
     Row(107, "CT that is not there", "refused, E_NOT_FOUND", _missing_ct),
+    Row(107, "no CT in the chat", "told to open one, E_NO_CT", check_no_ct),
     Row(107, "no CT on the command line", "usage error, exit code 2", _no_ct_word),
     Row(107, "no CT for a plan", "planned; a plan needs none", _plan_alone),
     *(injection(aim) for aim in dict.fromkeys(attempt.aim for attempt in attempts())),
@@ -198,5 +219,12 @@ ROWS: tuple[Row, ...] = (
         )
         for question in ADVICE
     ),
+    Row(
+        110,
+        "two visitors, one file name",
+        "each is answered about its own CT and reads its own files",
+        check_two_visitors,
+    ),
+    Row(111, "stop in the middle", "ended within 2 s; the CT stays open and the next question is answered", check_stop),
     *manifests.ROWS,
 )
