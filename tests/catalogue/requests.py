@@ -1,4 +1,4 @@
-"""Rows 104 to 112: questions that say nothing, too much, the wrong thing or want the wrong thing."""
+"""Rows 104 to 111: questions that say nothing, too much, the wrong thing or want the wrong thing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from assistant.serve.site import Site
 from tests.assistant.serve_client import Visitor, served, text_of
 from tests.assistant.serve_engine import engine, good_file
 from tests.assistant.small_scenes import about_boxes, assert_grounded
-from tests.catalogue import manifests
 from tests.catalogue.row import Row
 from tests.catalogue.server_checks import check_no_ct, check_stop, check_two_visitors
 from tests.injection import attempts, framed, truth_of, unmoved
@@ -226,5 +225,4 @@ ROWS: tuple[Row, ...] = (
         check_two_visitors,
     ),
     Row(111, "stop in the middle", "ended within 2 s; the CT stays open and the next question is answered", check_stop),
-    *manifests.ROWS,
 )
