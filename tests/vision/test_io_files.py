@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from tests.catalogue.make_nifti import header_of, is_the_body, sform_of
 from tests.vision.small_files import SHAPE, body_hu, nifti_bytes
 from vision.errors import InputRefused
 from vision.io import Choices, Limits
-from vision.io.entries import zip_entries
+from vision.io.entries import file_entry, zip_entries
+from vision.io.header import read_header
 from vision.io.hu import HUHistogram
 from vision.io.load import read_ct
 from vision.io.refusal import LIMITS
+from vision.io.stream import ByteStream
 from vision.io.upright import put_upright, upright_grid
 
 ODD: tuple[dict[str, Any], ...] = (
@@ -84,6 +87,19 @@ def test_what_programs_write_into_a_header_is_not_told(fields: dict[str, Any], t
 def test_the_warning_of_an_odd_header_quotes_no_text_of_it(tmp_path: Path) -> None:
     ct = read_ct(header_of(descrip=b"CANARY\0JANE", db_name=b"\1CANARY")(tmp_path))
     assert not any("CANARY" in notice.text or "JANE" in notice.text for notice in ct.warnings)
+
+
+@pytest.mark.data
+def test_no_real_header_is_refused_or_called_odd() -> None:
+    folder = os.environ.get("BODYMAPS_DATA", "")
+    if not folder:
+        pytest.skip("BODYMAPS_DATA names no folder of real CTs")
+    files = sorted(Path(folder).rglob("*.nii.gz"))
+    assert files
+    for path in files:
+        with file_entry(path).stream() as file:
+            notices = read_header(ByteStream(file, LIMITS.bytes), LIMITS).notices
+        assert {notice.code for notice in notices} <= {"W_UNITS_UNKNOWN"}
 
 
 def test_a_damaged_mark_of_extensions_is_told(tmp_path: Path) -> None:

@@ -6,12 +6,16 @@ import errno
 import json
 import os
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import nibabel
 import numpy as np
 import pytest
 
+from tests.catalogue.make_bombs import bomb
+from tests.catalogue.make_files import fifo
+from tests.catalogue.make_nifti import file_of, header_of, sform_of, sform_rows
+from tests.catalogue.row import Maker
 from tests.vision.small_files import AFFINE, SHAPE, body_hu, nifti_gz
 from vision.errors import InputRefused, ResourceError, UsageError
 from vision.geometry import CTVolume, Grid, Mask
@@ -25,6 +29,7 @@ from vision.io import (
     write_mask,
     write_text,
 )
+from vision.io.nifti import StoredVolume, read_nifti
 
 GRID = Grid(SHAPE, AFFINE)
 
@@ -140,6 +145,41 @@ def test_other_values_in_a_label_map_are_refused(voxel: float, what: str, tmp_pa
     (tmp_path / "labels.nii.gz").write_bytes(nifti_gz(labels))
     with pytest.raises(InputRefused, match=f"E_LABEL.*{what}"):
         load_labels(tmp_path / "labels.nii.gz", order="abdomenatlas1.1")
+
+
+@pytest.mark.parametrize(
+    ("make", "code"),
+    [
+        (fifo, "E_NOT_REGULAR"),
+        (file_of(lambda: nifti_gz()[:-100]), "E_TRUNCATED"),
+        (header_of(xyzt_units=1), "E_SPACING"),
+        (sform_of((-10, 0, 0), (0, -9, 0), (0, -9, 8)), "E_AFFINE"),
+        (header_of(**sform_rows(-AFFINE)), "E_AFFINE_CONFLICT"),
+        (bomb, "E_SIZE"),
+    ],
+)
+def test_labels_pass_the_same_gate(make: Maker, code: str, tmp_path: Path) -> None:
+    with pytest.raises(InputRefused, match=f"^{code}:"):
+        load_labels(make(tmp_path), order="abdomenatlas1.1")
+
+
+def test_labels_that_change_while_they_are_read_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_mask(box_mask("liver", 3, 8), tmp_path / "liver.nii.gz")
+
+    def then_written(*arguments: Any, **settings: Any) -> StoredVolume:
+        stored = read_nifti(*arguments, **settings)
+        path.write_bytes(path.read_bytes() + b"more")
+        return stored
+
+    monkeypatch.setattr("vision.io.labels.read_nifti", then_written)
+    with pytest.raises(InputRefused, match="E_CHANGED"):
+        load_labels(tmp_path)
+
+
+def test_a_huge_file_beside_a_label_map_is_not_taken_for_its_names(bare_labels: Path) -> None:
+    bare_labels.with_name("labels.json").write_bytes(b" " * (1 << 20) + b"{}")
+    with pytest.raises(InputRefused, match="E_LABEL_ORDER"):
+        load_labels(bare_labels)
 
 
 def test_a_case_folder_is_read_by_its_file_names(tmp_path: Path) -> None:
