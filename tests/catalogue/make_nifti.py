@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.catalogue.row import Maker, Row
+from tests.catalogue.row import Maker, Row, refused
 from tests.vision.small_files import AFFINE, SHAPE, body_hu, nifti_bytes, nifti_gz
 from vision.errors import InputRefused
 from vision.geometry import CTVolume, Grid, reorient_array
@@ -87,6 +88,19 @@ def lies_on(affine: np.ndarray, *codes: str) -> Callable[[CTVolume], bool]:
 def thick(spacing: tuple[float, float, float], shape: tuple[int, int, int]) -> Maker:
     """A maker of a body of that spacing and shape."""
     return file_of(lambda: nifti_gz(body_hu(shape), np.diag([*spacing, 1.0])))
+
+
+def refused_within(seconds: float, number: int, name: str, code: str, make: Maker, *, why: str = "") -> Row:
+    """A refusal that must come in time, making the input not counted."""
+
+    def check(folder: Path) -> None:
+        path = make(folder)
+        started = time.perf_counter()
+        row = refused(number, name, code, lambda _: path)
+        row.check(folder)
+        assert time.perf_counter() - started < seconds
+
+    return Row(number, name, f"refused, {code}, within {seconds:g} s", check, why)
 
 
 def offers(row: Row, flag: str) -> Row:
