@@ -165,6 +165,8 @@ ROWS: tuple[Row, ...] = (
         lies_on(MIRRORED, "W_ORIENTATION_CHOSEN"),
         choices=Choices(prefer="sform"),
     ),
+    offers(refused(56, "a broken qform", "E_AFFINE", header_of(quatern_b=3.0)), "--prefer sform"),
+    offers(refused(56, "a broken sform", "E_AFFINE", header_of(srow_x=0)), "--prefer qform"),
     accepted(
         56,
         "a broken qform, sform chosen",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
@@ -23,6 +25,7 @@ MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 SET_ORIENTATION = "Convert the CT again from DICOM with a tool that writes orientation (qform or sform)."
 
 Fields = Mapping[str, np.ndarray]
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,12 +213,12 @@ def _agreed(header: Header, choices: Choices) -> tuple[np.ndarray, list[Notice]]
         affine = header.qforms()[0]
         apart = _or_endless(lambda: header.qform_apart(header.sform()))
     else:
-        affine = header.sform()
+        affine = _offering("qform", header, header.sform)
         sheared = skew_of(affine) > ORTHOGONALITY_TOLERANCE
         if sheared and not choices.resample:
             return affine, []  # to be refused for that
-        compare = header.qform_apart if header.has_qform and not sheared else header.steps_apart
-        apart = _or_endless(lambda: compare(affine)) if prefer else compare(affine)
+        distance = partial(header.qform_apart if header.has_qform and not sheared else header.steps_apart, affine)
+        apart = _or_endless(distance) if prefer else _offering("sform", header, distance)
     if apart <= EXACT_MM:
         return affine, []
     if prefer is not None:
@@ -232,6 +235,17 @@ def _agreed(header: Header, choices: Choices) -> tuple[np.ndarray, list[Notice]]
     return affine, [
         Notice("W_ORIENTATION_INEXACT", f"The sform was used; the {other} of the file differ by {apart:.2g} mm.")
     ]
+
+
+def _offering(other: str, header: Header, read: Callable[[], Read]) -> Read:
+    """What is read of one form; where it is broken and there is another, the refusal names the flag that takes that."""
+    try:
+        return read()
+    except InputRefused as broken:
+        if not (header.has_sform and header.has_qform):
+            raise
+        remedy = f"{broken.remedy} Or take the file's {other} with --prefer {other}."
+        raise InputRefused(broken.code, broken.what, remedy) from None
 
 
 def _or_endless(distance: Callable[[], float]) -> float:
