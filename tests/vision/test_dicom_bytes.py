@@ -202,6 +202,24 @@ def test_the_table_shows_what_is_there_and_what_was_calculated(tmp_path: Path) -
     assert lines[3].split()[2:] == ["MR", "20", "-", "-", "-"]
 
 
+def test_the_table_of_a_refusal_stays_readable(tmp_path: Path) -> None:
+    changes = [more(str(number), without(*range(3, 20))) for number in range(45)]
+    with pytest.raises(InputRefused, match=r"(?s)^E_SERIES_AMBIGUOUS: There are 46 CT series:.*and 6 more") as refusal:
+        read_ct(series_of(*changes)(tmp_path))
+    assert len(refusal.value.what.splitlines()) == 43
+
+
+def test_slices_in_all_directions_take_little_time(tmp_path: Path) -> None:
+    def turn(slices: list) -> None:  # type: ignore[type-arg]
+        for number, each in enumerate(slices):
+            angle = 0.002 * number
+            axes = [float(np.cos(angle)), float(np.sin(angle)), 0, -float(np.sin(angle)), float(np.cos(angle)), 0]
+            each.ImageOrientationPatient = axes
+
+    with pytest.raises(InputRefused, match=r"^E_TOO_FEW_SLICES: Only 1 CT slices"):
+        read_ct(series_of(*[more(str(number), same_series=True) for number in range(9)], turn)(tmp_path))
+
+
 def test_an_id_stays_the_same_whatever_the_files_are_called(tmp_path: Path) -> None:
     path = series_of()(tmp_path)
     before = inventory(path)[0].identifier

@@ -16,7 +16,7 @@ from tests.catalogue.make_dicom import one, series_of, shifted, shows_the_sphere
 from tests.vision.small_files import body_hu, dicom_slices, write_series
 from vision.errors import InputRefused
 from vision.geometry import CTVolume
-from vision.io import Choices
+from vision.io import Choices, Limits
 from vision.io.dicom_layout import between_slices
 from vision.io.load import read_ct
 
@@ -116,7 +116,7 @@ def test_slices_may_slide_half_a_millimetre(shift_mm: float, opens: bool, tmp_pa
 
 def test_one_slice_that_is_turned_a_little_is_no_part_of_the_stack(tmp_path: Path) -> None:
     turned = [float(np.cos(0.01)), float(np.sin(0.01)), 0, -float(np.sin(0.01)), float(np.cos(0.01)), 0]
-    with pytest.raises(InputRefused, match=r"^E_SLICES_MISSING: 1 slices are missing, at -244\.0 mm"):
+    with pytest.raises(InputRefused, match=r"^E_SLICES_MISSING: 1 of 20 slices, at -244\.0 mm"):
         read_ct(series_of(one(7, ImageOrientationPatient=turned))(tmp_path))
 
 
@@ -138,3 +138,14 @@ def test_tilt_and_missing_slices_need_both_choices(tmp_path: Path) -> None:
     ct = read_ct(path, choices=Choices(allow_gaps=True, resample=True))
     assert {"W_GAPS_FILLED", "W_TILT_RESAMPLED"} <= {notice.code for notice in ct.warnings}
     assert shows_the_sphere(ct)
+
+
+def test_a_slice_far_away_is_refused_without_filling_what_lies_between(tmp_path: Path) -> None:
+    with pytest.raises(InputRefused, match=r"^E_EXTENT: The slices lie over 1e\+09 mm"):
+        read_ct(series_of(shifted(lambda k: (0, 0, 1e9 * (k == 19))))(tmp_path))
+
+
+def test_more_planes_than_the_limit_are_not_made(tmp_path: Path) -> None:
+    path = series_of(shifted(lambda k: (0, 0, -6.0 * k if k < 10 else -54.0)))(tmp_path)
+    with pytest.raises(InputRefused, match=r"^E_SIZE: Even it would have 26 x 24 x 50 voxels"):
+        read_ct(path, choices=Choices(resample=True), limits=Limits(voxels=26 * 24 * 45))

@@ -9,6 +9,8 @@ from vision.errors import InputRefused
 from vision.geometry import Notice
 from vision.io.dicom_series import FEWEST_SLICES, Series, SeriesInfo
 
+LONGEST_TABLE = 40
+
 
 def choose_series(found: Sequence[Series], rows: Sequence[SeriesInfo], wanted: str | None) -> Series:
     """The series that is wanted, or the one that can be meant.
@@ -21,7 +23,7 @@ def choose_series(found: Sequence[Series], rows: Sequence[SeriesInfo], wanted: s
         chosen = next((one for index, one in enumerate(found) if wanted in (str(index), one.identifier)), None)
         if chosen is None:
             raise InputRefused(
-                "E_SERIES_AMBIGUOUS", f"There is no such series.\n{series_table(rows)}\n", "Choose with --series N."
+                "E_SERIES_AMBIGUOUS", f"There is no such series.\n{_listed(rows)}\n", "Choose with --series N."
             )
         return chosen
     volumes = [one for one in found if one.count >= FEWEST_SLICES]
@@ -31,13 +33,13 @@ def choose_series(found: Sequence[Series], rows: Sequence[SeriesInfo], wanted: s
     if len(originals) > 1:
         raise InputRefused(
             "E_SERIES_AMBIGUOUS",
-            f"There are {len(originals)} CT series:\n{series_table(rows)}\n",
+            f"There are {len(originals)} CT series:\n{_listed(rows)}\n",
             f"Choose one with --series N, such as --series {found.index(originals[0])}.",
         )
     if volumes:
         raise InputRefused(
             "E_DERIVED",
-            f"The CT was calculated from other slices, which are not here:\n{series_table(rows)}\n",
+            f"The CT was calculated from other slices, which are not here:\n{_listed(rows)}\n",
             f"Give the original series, or take it as it is with --series {found.index(volumes[0])}.",
         )
     if found:
@@ -68,6 +70,12 @@ def series_table(rows: Sequence[SeriesInfo]) -> str:
         )
     widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
     return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in cells)
+
+
+def _listed(rows: Sequence[SeriesInfo]) -> str:
+    """The table of a refusal, which stays readable."""
+    left = len(rows) - LONGEST_TABLE
+    return series_table(rows[:LONGEST_TABLE]) + (f"\nand {left} more" if left > 0 else "")
 
 
 def _too_few(found: Sequence[Series]) -> Series:

@@ -11,7 +11,7 @@ from vision.errors import InputRefused
 from vision.geometry import Grid, Notice
 from vision.io.choices import Choices
 from vision.io.dicom_slice import Slice
-from vision.io.header import SPACING_MM, check_size, make_grid, require_body
+from vision.io.header import EXTENT_MM, SPACING_MM, check_size, make_grid, require_body
 from vision.io.refusal import EXPORT_AGAIN, Limits, refusing
 from vision.io.upright import put_upright, upright_grid
 
@@ -73,6 +73,10 @@ def layout_of(slices: Sequence[Slice], choices: Choices, limits: Limits) -> Layo
     affine[:3, 2] = np.multiply(first.normal, step)
     affine[:3, 3] = first.position
     shape = (first.shape[1], first.shape[0], len(slices) if planes is None else len(planes))
+    if np.prod(shape) > limits.voxels:
+        raise InputRefused(
+            "E_SIZE", f"Even it would have {shape[0]} x {shape[1]} x {shape[2]} voxels.", "Crop the CT to the abdomen."
+        )
     if not tilt:
         return Layout(_checked(make_grid(shape, TO_RAS @ affine)), planes, None, tuple(notices))
     affine[:3, 2] = (positions[-1] - positions[0]) * step / (distances[-1] - distances[0])
@@ -118,8 +122,11 @@ def _is_even(positions: np.ndarray, first: Slice) -> bool:
 
 
 def _mended(distances: np.ndarray, choices: Choices) -> tuple[np.ndarray, float, list[Notice]]:
-    """Places of even planes counted in slices, and their distance in mm. Raises E_SLICES_MISSING, E_SPACING."""
+    """Places of even planes counted in slices, their distance in mm: E_EXTENT, E_SLICES_MISSING, E_SPACING."""
     gaps = np.diff(distances)
+    length = float(distances[-1] - distances[0])
+    if length > EXTENT_MM[1]:
+        raise InputRefused("E_EXTENT", f"The slices lie over {length:.4g} mm.", EXPORT_AGAIN)
     usual = float(np.median(gaps))
     steps = np.rint(gaps / usual).astype(int)
     missing = int(steps.sum()) - len(gaps)
@@ -138,13 +145,15 @@ def _filled(
     planes = np.concatenate([[*(index + np.arange(many) / many)] for index, many in enumerate(steps)] + [[len(steps)]])
     absent = np.interp(planes[planes % 1 > 0], range(len(distances)), distances)
     shown = ", ".join(f"{place:.1f}" for place in absent[:8]) + (", ..." if len(absent) > 8 else "")
-    what = f"{len(absent)} slices are missing, at {shown} mm along the stack"
+    what = f"{len(absent)} of {len(planes)} slices, at {shown} mm along the stack,"
     if not can_fill:
         much = f"more than {LARGEST_HOLE_MM:g} mm of tissue in one place, or more than {MOST_MISSING:.0%} of the slices"
-        raise InputRefused("E_SLICES_MISSING", f"{what}: {much}.", EXPORT_AGAIN)
+        raise InputRefused("E_SLICES_MISSING", f"{what} are missing: {much}.", EXPORT_AGAIN)
     if not choices.allow_gaps:
-        raise InputRefused("E_SLICES_MISSING", f"{what}.", "Export the series again, or use --allow-gaps to fill them.")
-    text = f"{len(absent)} missing slices, at {shown} mm along the stack, were filled from their neighbours, as chosen."
+        raise InputRefused(
+            "E_SLICES_MISSING", f"{what} are missing.", "Export the series again, or use --allow-gaps to fill them."
+        )
+    text = f"{what} were missing and were filled from their neighbours, as chosen."
     step = float(distances[-1] - distances[0]) / (len(planes) - 1)
     return planes, step, [Notice("W_GAPS_FILLED", text)]
 

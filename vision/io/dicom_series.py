@@ -6,7 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from vision.errors import InputRefused
 from vision.geometry import Notice
@@ -22,6 +22,7 @@ SAME_ORIENTATION = 1e-3
 """Largest difference of two direction cosines: 0.06 degrees."""
 Key = TypeVar("Key", bound=Hashable)
 
+MOST_DIRECTIONS = 100
 START_BYTES, PREAMBLE = 1024, 132
 ANY_UID = b"1.2.840.10008."
 """With it begins every class and syntax of DICOM."""
@@ -45,12 +46,6 @@ class SeriesInfo:
     thickness_mm: float | None
     axcodes: str | None
     dropped: int
-
-
-def series_info(values: dict[str, Any]) -> SeriesInfo:
-    """A row of the inventory from its JSON values."""
-    pairs = {name: tuple(values[name]) for name in ("shape", "spacing_mm") if values[name] is not None}
-    return SeriesInfo(**{**values, **pairs})
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +74,9 @@ def find_series(entries: Sequence[Entry], limits: Limits) -> tuple[list[Series],
         raise InputRefused("E_NO_IMAGES", "There is no DICOM image in it.", "Give the folder that holds the slices.")
     found: list[Series] = []
     groups = _grouped((one for one in slices if one.is_plane), lambda one: (one.kind, one.series))
+    of_series = _grouped(slices, lambda one: one.series)
     for (kind, name), members in sorted(groups.items(), key=lambda group: group[0][0]):
-        found.extend(_stacks(members, [one for one in slices if one.series == name and one.kind not in ("CT", kind)]))
+        found.extend(_stacks(members, [one for one in of_series[name] if one.kind not in ("CT", kind)]))
     if damaged:
         text = f"{damaged} files are empty or no DICOM any more: slices may be missing."
         found = [replace(one, notices=(*one.notices, Notice("W_DAMAGED_FILES", text))) for one in found]
@@ -142,16 +138,21 @@ def _stacks(members: list[Slice], others: list[Slice]) -> list[Series]:
 
 
 def _by_orientation(slices: list[Slice]) -> list[list[Slice]]:
+    """Parallel slices together. What points in yet another direction after the first hundred is in none."""
     groups: list[list[Slice]] = []
     for one in slices:
-        for group in groups:
-            apart = (abs(a - b) for a, b in zip(one.orientation, group[0].orientation, strict=True))
-            if max(apart) <= SAME_ORIENTATION:
-                group.append(one)
-                break
-        else:
+        parallel = next((group for group in groups if _are_parallel(one, group[0])), None)
+        if parallel is not None:
+            parallel.append(one)
+        elif len(groups) < MOST_DIRECTIONS:
             groups.append([one])
     return groups
+
+
+def _are_parallel(one: Slice, other: Slice) -> bool:
+    return one.orientation == other.orientation or all(
+        abs(a - b) <= SAME_ORIENTATION for a, b in zip(one.orientation, other.orientation, strict=True)
+    )
 
 
 def _unlike(group: list[Slice]) -> InputRefused | None:
