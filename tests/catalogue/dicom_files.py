@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom.dataset import FileDataset
+from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import (
     JPEG2000,
     ExplicitVRBigEndian,
@@ -122,6 +123,40 @@ def _enhanced(uid: str, shape: tuple[int, int, int] = SHAPE) -> FileDataset:
     return whole
 
 
+def _enhanced_phases(uid: str | None = None) -> FileDataset:
+    """Two passes over the same positions as frames of one file."""
+    whole = enhanced()
+    frames = list(whole.PerFrameFunctionalGroupsSequence)
+    both = []
+    for index in (1, 256):
+        for frame in deepcopy(frames):
+            content = Dataset()
+            content.TemporalPositionIndex = index
+            frame.FrameContentSequence = [content]
+            both.append(frame)
+    whole.PerFrameFunctionalGroupsSequence = both
+    whole.NumberOfFrames = len(both)
+    stored = np.frombuffer(whole.PixelData, "<u2")
+    whole.PixelData = np.concatenate([stored, stored + 30]).astype("<u2").tobytes()
+    if uid:
+        whole.compress(uid)
+    return whole
+
+
+def _phases(number: int, uid: str | None) -> Row:
+    name = "two phases in one enhanced CT" + (", compressed" if uid else "")
+
+    def check(folder: Path) -> None:
+        path = dataset_file(lambda: _enhanced_phases(uid))(folder)
+        with pytest.raises(InputRefused, match=r"(?s)^E_SERIES_AMBIGUOUS: There are 2 CT series.*--series 0"):
+            read_ct(path)
+        first, second = (read_ct(path, choices=Choices(series=index)).hu for index in "01")
+        assert np.array_equal(first, body_hu())
+        assert np.array_equal(second, body_hu() + 30)
+
+    return Row(number, name, "refused, E_SERIES_AMBIGUOUS; --series N opens each exactly", check)
+
+
 def _as(modality: str) -> Change:
     return of_kind(modality, dict(OTHER_KINDS)[modality])
 
@@ -192,6 +227,8 @@ ROWS: tuple[Row, ...] = (
         for name, uid in (("RLE", RLELossless), ("JPEG-LS", JPEGLSLossless))
     ),
     accepted(85, "an enhanced CT, JPEG 2000", dataset_file(lambda: _enhanced(JPEG2000Lossless, WIDE)), shows_wide),
+    _phases(85, None),
+    _phases(85, RLELossless),
     accepted(85, "frames in fragments", dataset_file(lambda: with_split_frames(_enhanced(RLELossless))), same_patient),
     refused(85, "fewer positions than frames", "E_TAG", dataset_file(lambda: enhanced(frames=9))),
     refused(85, "frames without positions", "E_TAG", series_of(one(3, NumberOfFrames=2))),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -111,15 +112,12 @@ def stored_planes(slices: Sequence[Slice]) -> Iterator[tuple[int, np.ndarray]]:
 
     Raises E_TRUNCATED, E_CORRUPT.
     """
-    by_file: dict[Pixels, list[int]] = {}
-    for index, one in enumerate(slices):
-        assert one.pixels is not None
-        by_file.setdefault(one.pixels, []).append(index)
+    by_file = _by_file(slices)
     # One buffer for all: it stays in the processor's cache, and no fresh memory has to be mapped for each slice.
-    buffer = bytearray(max(pixels.frame_bytes for pixels in by_file))
-    for pixels, indices in by_file.items():
+    buffer = bytearray(max(pixels.frame_bytes for pixels, _ in by_file))
+    for pixels, indices in by_file:
         number = slices[indices[0]].number
-        compressed = None if pixels.value.length is not None else frames_of(pixels.value.read(), pixels.frames, number)
+        compressed = _compressed(pixels, number)
         for index in indices:
             frame = slices[index].frame
             if compressed is None:
@@ -129,15 +127,33 @@ def stored_planes(slices: Sequence[Slice]) -> Iterator[tuple[int, np.ndarray]]:
             yield index, _without_high_bits(plane, pixels)
 
 
-def stored_bytes(one: Slice) -> bytes:
-    """The bytes of a slice's frame as the file has them, to compare with another's."""
-    assert one.pixels is not None
-    pixels = one.pixels
-    if pixels.value.length is None:
-        return frames_of(pixels.value.read(), pixels.frames, one.number)[one.frame]
-    frame = bytearray(pixels.frame_bytes)
-    pixels.value.fill(memoryview(frame), one.frame * pixels.frame_bytes)
-    return bytes(frame)
+def stored_digests(slices: Sequence[Slice]) -> list[bytes]:
+    """What tells the frames of slices apart, equal for equal bytes in the file. Raises E_TRUNCATED, E_CORRUPT."""
+    digests = [b""] * len(slices)
+    for pixels, indices in _by_file(slices):
+        number = slices[indices[0]].number
+        compressed = _compressed(pixels, number)
+        frame = bytearray(pixels.frame_bytes)
+        for index in indices:
+            if compressed is None:
+                pixels.value.fill(memoryview(frame), slices[index].frame * pixels.frame_bytes)
+            content = frame if compressed is None else compressed[slices[index].frame]
+            digests[index] = hashlib.sha256(content).digest()
+    return digests
+
+
+def _by_file(slices: Sequence[Slice]) -> Iterable[tuple[Pixels, list[int]]]:
+    """The places in the sequence of the slices of each file, so that a file is read and cut into frames once."""
+    places: dict[Pixels, list[int]] = {}
+    for index, one in enumerate(slices):
+        assert one.pixels is not None
+        places.setdefault(one.pixels, []).append(index)
+    return places.items()
+
+
+def _compressed(pixels: Pixels, number: int) -> list[bytes] | None:
+    """The compressed frames of a file, None for pixels without compression."""
+    return None if pixels.value.length is not None else frames_of(pixels.value.read(), pixels.frames, number)
 
 
 def _native(pixels: Pixels, frame: int, buffer: memoryview, number: int) -> np.ndarray:

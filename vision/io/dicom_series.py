@@ -11,7 +11,7 @@ from typing import TypeVar
 from vision.errors import InputRefused
 from vision.geometry import Notice
 from vision.io.dicom_file import read_file
-from vision.io.dicom_pixels import stored_bytes
+from vision.io.dicom_pixels import stored_digests
 from vision.io.dicom_slice import Slice, read_slices
 from vision.io.entries import Entry
 from vision.io.refusal import Limits
@@ -20,14 +20,14 @@ FEWEST_SLICES = 3
 SAME_PLACE_MM = 0.01
 SAME_ORIENTATION = 1e-3
 """Largest difference of two direction cosines: 0.06 degrees."""
-Key = TypeVar("Key", bound=Hashable)
-
 MOST_DIRECTIONS = 100
 START_BYTES, PREAMBLE = 1024, 132
 ANY_UID = b"1.2.840.10008."
 """With it begins every class and syntax of DICOM."""
 KEPT_BYTES = 512 << 20
 """Of files that had to be inflated; beyond it they are inflated again for their pixels."""
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -187,14 +187,14 @@ def _passes(group: list[Slice], dropped: int, notices: tuple[Notice, ...]) -> li
 
 def _without_copies(group: list[Slice]) -> tuple[list[Slice], int]:
     """Keep one of the slices that lie at one place with the same pixels."""
+    places = _at_places(group)
+    shared = [one for place in places if len(place) > 1 for one in place]
+    digests = dict(zip(shared, stored_digests(shared), strict=True))
     kept: list[Slice] = []
-    for place in _at_places(group):
-        if len(place) == 1:
-            kept.extend(place)
-            continue
+    for place in places:
         seen: set[Hashable] = set()
         for one in place:
-            key = hashlib.sha256(stored_bytes(one)).digest(), one.slope, one.intercept
+            key = digests.get(one), one.slope, one.intercept
             if key not in seen:
                 seen.add(key)
                 kept.append(one)

@@ -31,15 +31,9 @@ _KINDS = (
 )
 KINDS = frozenset(_KINDS.split())
 """Modalities of PS3.3 C.7.3.1.1.1; another word is a file's own text and is not repeated."""
-PASSES = (
-    "AcquisitionNumber",
-    "TemporalPositionIdentifier",
-    "FrameAcquisitionNumber",
-    "TemporalPositionIndex",
-    "AcquisitionTime",
-    "ContentTime",
-)
-"""What may tell two passes over the same positions apart, the surest first."""
+PASSES = ("AcquisitionNumber", "TemporalPositionIdentifier", "AcquisitionTime", "ContentTime")
+FRAME_PASSES = ("FrameAcquisitionNumber", "TemporalPositionIndex")
+"""What may tell two passes over the same positions apart, the surest first; the latter only frames have, in binary."""
 PERPENDICULAR = 1e-3
 UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 
@@ -149,7 +143,7 @@ def _planes(file: DicomFile, kind: str, series: str, *, is_computed: bool) -> li
             kind=kind,
             series=series,
             frame=frame,
-            passes=tuple(word(place, keyword) for keyword in PASSES),
+            passes=_passes(place, is_frame=bool(frames)),
             shape=shape,
             position=_geometry(number, place, "ImagePositionPatient", 3),
             orientation=_orientation(number, place),
@@ -163,6 +157,11 @@ def _planes(file: DicomFile, kind: str, series: str, *, is_computed: bool) -> li
         )
         for frame, place in enumerate(places)
     ]
+
+
+def _passes(places: Sequence[Dataset], *, is_frame: bool) -> tuple[str, ...]:
+    of_frame = (str(whole(places, keyword)) for keyword in FRAME_PASSES) if is_frame else ()
+    return (*(word(places, keyword) for keyword in PASSES), *of_frame)
 
 
 def _flattened(groups: list[Dataset]) -> list[Dataset]:

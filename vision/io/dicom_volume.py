@@ -56,7 +56,9 @@ def _slice_notices(slices: Sequence[Slice]) -> list[Notice]:
     if without:
         notices.append(Notice("W_RESCALE_MISSING", "The file has no rescale; its stored values were taken as HU."))
     if any(one.is_lossy for one in slices):
-        text = "The slices were compressed with loss: their HU are less certain, those of small lesions most."
+        text = (
+            "The slices were or may have been compressed with loss: HU are less certain, those of small lesions most."
+        )
         notices.append(Notice("W_LOSSY", text))
     if any(one.is_computed or one.kind == "CT derived" for one in slices):
         text = "The slices were calculated from others, not measured: their HU and sizes may be other than true."
