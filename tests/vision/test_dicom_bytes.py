@@ -127,13 +127,22 @@ def test_files_that_cannot_all_be_kept_are_inflated_again(
 
 
 def test_a_header_beyond_its_bounds_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vision.io.dicom_file.HEADER_BYTES", 70_000)
+    monkeypatch.setattr("vision.io.dicom_file.LONGER_BYTES", (68_000, 70_000))
     with pytest.raises(InputRefused, match=r"^E_SIZE: The header of DICOM file 1 does not end\."):
         read_ct(series_of(every(ImageComments="x" * 9000, PatientComments="x" * 90_000))(tmp_path))
 
 
-def test_a_header_longer_than_the_first_bytes_is_read(tmp_path: Path) -> None:
-    assert same_patient(read_ct(series_of(every(ImageComments="x" * 9000, PatientComments="x" * 90_000))(tmp_path)))
+@pytest.mark.parametrize("length", [60_000, 90_000, 1_100_000])
+def test_a_header_longer_than_the_first_bytes_is_read(length: int, tmp_path: Path) -> None:
+    def comment(slices: list) -> None:  # type: ignore[type-arg]
+        for each in slices[:4]:
+            block = each.private_block(0x0029, "SOMEBODY", create=True)
+            block.add_new(1, "OB", bytes(length))
+            item = Dataset()
+            item.TextValue = "y" * 4000
+            each.ReferencedImageSequence = [item] * 3
+
+    assert same_patient(read_ct(series_of(comment)(tmp_path)))
 
 
 def test_a_file_that_goes_on_behind_its_pixels_is_refused(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 CT_CLASSES = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
 HEAD_BYTES = 1 << 16
 """Nearly every header ends within; what is in it cannot take pydicom long."""
-HEADER_BYTES = 32 << 20
+LONGER_BYTES = (1 << 20, 32 << 20)
+"""What is read of the header of a CT, such as an enhanced one, that does not end within."""
 MOST_ITEMS = 100_000
 """Of sequences. An enhanced CT of 2000 frames has about 30,000."""
 AFTER_PIXELS = 1 << 20
@@ -154,27 +155,33 @@ def _header(first: bytes, file: BinaryIO | Inflating, number: int) -> tuple[File
     Only of a CT more than the first bytes are read.
     """
     try:
-        with refusing("E_CORRUPT", f"DICOM file {number} cannot be parsed"):
-            header, at = _parsed(first)
+        header, at = _parsed(first, number)
     except InputRefused:
         # A cut within a sequence is an error like any other; what the file is stands before its first sequence.
         header, at = _beginning(first), None
-    if at is not None or len(first) < HEAD_BYTES or not is_ct(header):
-        return header, at, first
-    longer = first + file.read(HEADER_BYTES - len(first))
-    if max(map(longer.count, _ITEMS)) > MOST_ITEMS:
-        raise InputRefused("E_CORRUPT", f"DICOM file {number} has more than {MOST_ITEMS} items.", EXPORT_AGAIN)
-    header, at = _parsed(longer)
-    if at is None and len(longer) == HEADER_BYTES:
+    read = first
+    for most in LONGER_BYTES:
+        if at is not None or len(first) < HEAD_BYTES or not is_ct(header):
+            return header, at, read
+        read += file.read(most - len(read))
+        if max(map(read.count, _ITEMS)) > MOST_ITEMS:
+            raise InputRefused("E_CORRUPT", f"DICOM file {number} has more than {MOST_ITEMS} items.", EXPORT_AGAIN)
+        is_whole = len(read) < most
+        with nullcontext() if is_whole or most == LONGER_BYTES[-1] else suppress(InputRefused):
+            header, at = _parsed(read, number)
+        if is_whole:
+            return header, at, read
+    if at is None:
         raise InputRefused("E_SIZE", f"The header of DICOM file {number} does not end.", EXPORT_AGAIN)
-    return header, at, longer
+    return header, at, read
 
 
-def _parsed(content: bytes) -> tuple[FileDataset, int | None]:
+def _parsed(content: bytes, number: int) -> tuple[FileDataset, int | None]:
     import pydicom
 
     buffer = io.BytesIO(content)
-    header = pydicom.dcmread(buffer, stop_before_pixels=True, force=True)
+    with refusing("E_CORRUPT", f"DICOM file {number} cannot be parsed"):
+        header = pydicom.dcmread(buffer, stop_before_pixels=True, force=True)
     at = buffer.tell()
     # An element that does not end leaves pydicom with an empty dataset, wherever that ended.
     return header, at if len(header) and content[at : at + 4] in _PIXELS else None
