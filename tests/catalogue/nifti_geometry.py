@@ -126,6 +126,8 @@ ROWS: tuple[Row, ...] = (
     refused(54, "a singular sform", "E_AFFINE", sform_of((0, 0, 0), (0, 9, 0), (0, 0, 8))),
     refused(54, "an sform with NaN", "E_AFFINE", sform_of((NAN, 0, 0), (0, 9, 0), (0, 0, 8))),
     refused(54, "an sform with infinity", "E_AFFINE", sform_of((10, 0, 0), (0, INF, 0), (0, 0, 8))),
+    refused(54, "an sform of 1e38 mm", "E_AFFINE", sform_of((-10, 0, 0), (0, -1e38, 0), (0, 0, 8))),
+    refused(54, "an sform of 1e-30 mm", "E_AFFINE", sform_of((-10, 0, 0), (0, -1e-30, 0), (0, 0, 8))),
     refused(54, "a quaternion that is no rotation", "E_AFFINE", header_of(sform_code=0, quatern_b=3.0)),
     refused(54, "a qform of no handedness", "E_AFFINE", header_of(sform_code=0, pixdim=[7, 10, 9, 8, 0, 0, 0, 0])),
     refused(54, "a qform with NaN", "E_AFFINE", header_of(sform_code=0, qoffset_z=NAN)),

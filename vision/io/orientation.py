@@ -21,6 +21,7 @@ EXACT_MM = 0.002
 """What float32 loses of the corners of a CT, with a margin; two statements of one truth differ by no more."""
 QUATERNION_PRECISION = 1e-6
 FAR_MM = 3000.0
+SMALLEST_MM, LARGEST_MM = 1e-9, 1e12
 MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 SET_ORIENTATION = "Convert the CT again from DICOM with a tool that writes orientation (qform or sform)."
 
@@ -78,9 +79,9 @@ class Header:
         """Raises E_AFFINE when it holds no volume."""
         rows = _float64(np.stack([self.fields["srow_x"], self.fields["srow_y"], self.fields["srow_z"]])) * self.mm
         affine = np.vstack([rows, (0.0, 0.0, 0.0, 1.0)])
-        with np.errstate(all="ignore"):
-            volume = abs(np.linalg.det(affine[:3, :3])) if np.isfinite(affine).all() else 0.0
-        if not 0 < volume < np.inf:
+        # Within these bounds no product of numbers is lost to infinity or to zero.
+        sane = bool((np.abs(affine) < LARGEST_MM).all() and (np.abs(affine[:3, :3]).max(axis=0) > SMALLEST_MM).all())
+        if not sane or np.linalg.det(affine[:3, :3]) == 0:
             raise InputRefused("E_AFFINE", "The sform is not finite and invertible.", SET_ORIENTATION)
         return affine
 
@@ -143,7 +144,8 @@ class Header:
     def apart(self, one: np.ndarray, other: np.ndarray) -> float:
         """How far two affines put the same corner of the volume from each other, at most, in mm."""
         corners = np.array([(*corner, 1) for corner in itertools.product(*[(0, n - 1) for n in self.shape])])
-        return float(np.linalg.norm((corners @ (one - other).T)[:, :3], axis=1).max())
+        with np.errstate(all="ignore"):
+            return float(np.linalg.norm((corners @ (one - other).T)[:, :3], axis=1).max())
 
     def qform_apart(self, affine: np.ndarray) -> float:
         """How far the qform lies from what a program that writes `affine` makes of it: the nearest rotation.
@@ -164,7 +166,8 @@ class Header:
         lengths = np.linalg.norm(affine[:3, :3], axis=0)
         planes = 1 / np.linalg.norm(np.linalg.inv(affine[:3, :3]), axis=1)
         wrong = np.minimum(np.abs(lengths - self.steps), np.abs(planes - self.steps))
-        return float(np.linalg.norm(wrong * np.subtract(self.shape, 1)))
+        with np.errstate(all="ignore"):
+            return float(np.linalg.norm(wrong * np.subtract(self.shape, 1)))
 
 
 def read_orientation(header: Header, choices: Choices) -> Orientation:
