@@ -24,8 +24,9 @@ SLOW_PARTS = (
 
 def work_for_long(*arguments: object, **options: object) -> None:
     """Work until a signal comes, and for as long again on the way out when SLOW_CLEANING is set."""
-    print("at work", flush=True)
     try:
+        # Within: the signal may follow these words at once.
+        print("at work", flush=True)
         time.sleep(60)
     finally:
         if "SLOW_CLEANING" in os.environ:
