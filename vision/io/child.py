@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import mmap
 import os
 import resource
 import sys
@@ -27,9 +26,7 @@ def answer(request: dict[str, Any], descriptor: int) -> dict[str, Any]:
         return {"series": [asdict(row) for row in read_inventory(path, limits=limits)]}
     ct = read_ct(path, choices=Choices(**request["choices"]), limits=limits)
     with refusing("E_MEMORY", "The CT cannot be handed over"):
-        os.ftruncate(descriptor, ct.hu.nbytes)
-        shared = np.ndarray(ct.hu.shape, ct.hu.dtype, mmap.mmap(descriptor, ct.hu.nbytes), order="F")
-        shared[...] = ct.hu
+        _write(ct.hu, descriptor)
     return {
         "shape": ct.grid.shape,
         "affine": ct.grid.affine.tolist(),
@@ -37,6 +34,14 @@ def answer(request: dict[str, Any], descriptor: int) -> dict[str, Any]:
         "facts": dict(ct.facts),
         "warnings": [(notice.code, notice.text) for notice in ct.warnings],
     }
+
+
+def _write(hu: np.ndarray, descriptor: int) -> None:
+    """Write voxels (I, J, K) in Fortran order. A system call takes at most 2 GiB at once."""
+    content = memoryview(hu.ravel(order="F")).cast("B")
+    done = 0
+    while done < len(content):
+        done += os.write(descriptor, content[done : done + (1 << 30)])
 
 
 def confine(limits: Limits) -> None:
