@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from assistant.records import readable
 from assistant.serve.sessions import OpenCT, Session, Waiting
 from assistant.serve.uploads import Uploads, describe_upload
 from assistant.serve.view import (
@@ -22,7 +23,7 @@ from assistant.serve.view import (
     step_message,
     trace_message,
 )
-from assistant.serve.work import Doing, Failed, run_streamed
+from assistant.serve.work import Doing, Done, Failed, run_streamed
 from vision.errors import UsageError, UserError
 from vision.io import Choices, inventory
 from vision.segmenter import Progress
@@ -36,7 +37,7 @@ LONGEST_QUESTION = 2000
 
 @dataclass(frozen=True)
 class Desk:
-    """Serves sessions. Every method yields whenever a session's messages have changed; the page then shows them.
+    """Serves sessions. Every method yields when a session's messages have changed and more is to come.
 
     `open_with` opens a CT, `make_example` returns the file of the example CT and makes it when it is not there,
     `uploads` holds what was sent.
@@ -48,7 +49,7 @@ class Desk:
 
     def talk(self, session: Session, question: str, upload: str | None) -> Iterator[None]:
         """Open the upload of that name, if there is one, then answer the question, if there is one."""
-        question = question.strip()
+        question = readable(question).strip()
         yield from self._serve(session, self._open_and_ask(session, question, upload))
 
     def open_example(self, session: Session) -> Iterator[None]:
@@ -65,14 +66,12 @@ class Desk:
         """Do the work unless the session is at work already; an error becomes a message."""
         if not session.busy.acquire(blocking=False):
             session.messages.append(said("One question at a time: wait for the answer, or stop it."))
-            yield
             return
         try:
             session.begin()
             yield from work
         except UserError as error:
             session.messages.append(said(error_text(error)))
-            yield
         finally:
             session.busy.release()
 
@@ -107,7 +106,6 @@ class Desk:
         session.waiting = Waiting(upload, tuple(str(row.index) for row in rows), question)
         options = [(str(row.index), series_label(row)) for row in rows]
         session.messages.append(said("This upload holds several CT series. Which one do you mean?", options=options))
-        yield
 
     def _open_chosen(self, session: Session, waiting: Waiting, number: str) -> Iterator[None]:
         session.waiting = None
@@ -151,7 +149,6 @@ class Desk:
         answer = yield from _stream(session, lambda progress: conversation.ask(question, progress=progress))
         session.offer(answer)
         session.messages[-1:] = [trace_message(answer), said(answer_text(answer))]
-        yield
 
 
 def _no_ct(session: Session) -> UsageError:
@@ -167,22 +164,24 @@ def _stream(session: Session, task: Callable[[Progress], T]) -> Generator[None, 
     Returns the task's result; raises the UserError that ended it.
     """
     first, running, began = len(session.messages), "", time.monotonic()
-    for update in run_streamed(task, session.stop):
-        steps = session.messages[first:]
-        ended = not isinstance(update, Doing) or update.step != running
-        if steps and ended:
-            session.messages[-1] = finish_step(steps[-1], time.monotonic() - began)
-        if isinstance(update, Doing):
-            if ended:
-                running, began = update.step, time.monotonic()
-                session.messages.append(step_message(update.step, done=update.share))
-            else:
-                session.messages[-1] = step_message(update.step, done=update.share)
-            yield
-            continue
-        if steps:
-            session.messages[first:] = [folded_steps(session.messages[first:])]
-        if isinstance(update, Failed):
-            raise update.error
-        return update.result
+    for updates in run_streamed(task, session.stop):
+        for update in updates:
+            steps = session.messages[first:]
+            ended = not isinstance(update, Doing) or update.step != running
+            if steps and ended:
+                session.messages[-1] = finish_step(steps[-1], time.monotonic() - began)
+            if isinstance(update, Doing):
+                step = step_message(update.step, done=update.share)
+                if ended:
+                    running, began = update.step, time.monotonic()
+                    session.messages.append(step)
+                else:
+                    session.messages[-1] = step
+            elif steps:
+                session.messages[first:] = [folded_steps(session.messages[first:])]
+            if isinstance(update, Failed):
+                raise update.error
+            if isinstance(update, Done):
+                return update.result
+        yield
     raise AssertionError("the work ends with Done or Failed")

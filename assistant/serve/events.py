@@ -40,24 +40,24 @@ class Events:
         except UserError as error:
             raise _toast(error) from None
 
-    def talk(self, message: Any, plane: str, request: gr.Request) -> Iterator[Update]:
+    def talk(self, message: Any, request: gr.Request) -> Iterator[Update]:
         """A question, a file, or both were sent."""
         upload = Path(message["files"][0]).name if message["files"] else None
         question = message["text"] or ""
-        yield from self._show(plane, request, lambda session: self.desk.talk(session, question, upload))
+        yield from self._show(request, lambda session: self.desk.talk(session, question, upload))
 
-    def ask_example(self, question: str, plane: str, request: gr.Request) -> Iterator[Update]:
+    def ask_example(self, question: str, request: gr.Request) -> Iterator[Update]:
         """An example question was clicked."""
-        yield from self._show(plane, request, lambda session: self.desk.talk(session, question, None))
+        yield from self._show(request, lambda session: self.desk.talk(session, question, None))
 
-    def open_example(self, plane: str, request: gr.Request) -> Iterator[Update]:
+    def open_example(self, request: gr.Request) -> Iterator[Update]:
         """The example CT was asked for."""
-        yield from self._show(plane, request, self.desk.open_example)
+        yield from self._show(request, self.desk.open_example)
 
-    def choose(self, plane: str, choice: gr.SelectData, request: gr.Request) -> Iterator[Update]:
+    def choose(self, choice: gr.SelectData, request: gr.Request) -> Iterator[Update]:
         """One of several series was chosen."""
         number = str(choice.value)
-        yield from self._show(plane, request, lambda session: self.desk.choose_series(session, number))
+        yield from self._show(request, lambda session: self.desk.choose_series(session, number))
 
     def stop(self, request: gr.Request) -> None:
         """The stop button was pressed."""
@@ -86,32 +86,18 @@ class Events:
         except UserError as error:
             raise _toast(error) from None
 
-    def _show(self, plane: str, request: gr.Request, work: Callable[[Session], Iterator[None]]) -> Iterator[Update]:
-        """Do the work and show the chat as it grows, then everything else."""
-        parts = self.parts
-        try:
-            session = self.sessions.get(_tab(request), visitor=_visitor(request), owner=_owner(request))
-        except UserError as error:
-            yield {parts.chat: [said(error_text(error))]}
-            return
-        busy = gr.MultimodalTextbox(value=None, submit_btn=False, stop_btn=True)
-        yield {parts.box: busy}
-        try:
-            for _ in work(session):
-                yield {parts.chat: list(session.messages)}
-        except Exception as error:  # Gradio would print it with all its words
-            session.messages.append(said(error_text(typed(error))))
-        yield {parts.chat: list(session.messages), **self._panel(session, plane)}
-
-    def _panel(self, session: Session, plane: str) -> Update:
-        """Everything but the chat, as the session stands."""
-        parts, conversation = self.parts, session.conversation
+    def panel(self, plane: str, request: gr.Request) -> Update:
+        """An answer, a refusal or another CT came: everything beside the chat, unless it is shown already."""
+        parts, session = self.parts, self._session(request)
+        conversation, latest = session.conversation, (session.conversation, len(session.answers))
+        if session.shown == latest:
+            return {parts.ct_line: gr.skip()}
+        session.shown = latest
         findings = () if conversation is None else conversation.findings
         warnings = [warning for answer in session.answers for warning in answer.warnings]
         notices = [] if conversation is None else list(conversation.ct.warnings)
         shown = [(f"{by_name(finding.structure).spoken} ({finding.id})", finding.id) for finding in findings]
         return {
-            parts.box: gr.MultimodalTextbox(submit_btn=True, stop_btn=False),
             parts.ct_line: "" if conversation is None else ct_line(conversation.ct),
             parts.slice_index: _slider(session, _latest(session), plane),
             parts.go_to: gr.Dropdown(choices=shown, value=None),
@@ -120,22 +106,39 @@ class Events:
             parts.files: files_html({name: token for token, (_, name) in session.results.items()}),
         }
 
+    def _show(self, request: gr.Request, work: Callable[[Session], Iterator[None]]) -> Iterator[Update]:
+        """Do the work and show the chat as it grows."""
+        parts = self.parts
+        try:
+            session = self.sessions.get(_tab(request), visitor=_visitor(request), owner=_owner(request))
+        except UserError as error:
+            yield {parts.chat: [said(error_text(error))]}
+            return
+        first = {parts.box: gr.update(value=None, submit_btn=False, stop_btn=True)}
+        try:
+            for _ in work(session):
+                yield {parts.chat: list(session.messages), **first}
+                first = {}
+        except Exception as error:  # Gradio would print it with all its words
+            session.messages.append(said(error_text(typed(error))))
+        yield {parts.chat: list(session.messages), parts.box: gr.update(submit_btn=True, stop_btn=False)}
+
     def wire(self) -> None:
         """Tie every event to its handler, inside the `gr.Blocks`."""
         parts = self.parts
-        shown = [
-            parts.chat, parts.box, parts.ct_line, parts.slice_index, parts.go_to, parts.warnings, parts.findings,
-            parts.files,
-        ]  # fmt: skip
+        # Gradio rebuilds each output that an event leaves alone: those of a talk are few, the others follow.
+        talk = [parts.chat, parts.box]
+        beside = [parts.ct_line, parts.slice_index, parts.go_to, parts.warnings, parts.findings, parts.files]
         running = [
-            parts.box.submit(self.talk, [parts.box, parts.plane], shown, **QUIET),
-            parts.example_ct.click(self.open_example, parts.plane, shown, **QUIET),
-            parts.chat.option_select(self.choose, parts.plane, shown, **QUIET),
+            parts.box.submit(self.talk, parts.box, talk, **QUIET),
+            parts.example_ct.click(self.open_example, None, talk, **QUIET),
+            parts.chat.option_select(self.choose, None, talk, **QUIET),
         ]
-        running += [button.click(self.ask_example, [button, parts.plane], shown, **QUIET) for button in parts.examples]
+        running += [button.click(self.ask_example, button, talk, **QUIET) for button in parts.examples]
         view = list(parts.view)
         for done in running:
-            done.then(self.move, view, parts.picture, **QUIET)
+            shown = done.then(self.panel, parts.plane, beside, **QUIET)
+            shown.then(self.move, view, parts.picture, **QUIET)
         parts.box.stop(self.stop, None, None, **QUIET)
         for change in (parts.slice_index.input, parts.window.change, parts.overlay.change):
             change(self.move, view, parts.picture, trigger_mode="always_last", **QUIET)

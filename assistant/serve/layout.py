@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 
@@ -14,6 +15,17 @@ from assistant.serve.viewer import NO_OVERLAY, OVERLAYS
 
 PLACEHOLDER = "Ask about the CT, or drop a NIfTI file or a zip of DICOM here"
 WELCOME = "### Open a CT, then ask\nDrop a file into the box below, or open the example CT."
+
+
+class QuestionBox(gr.MultimodalTextbox):
+    """The box for questions and files. Gradio works out a component's API whenever it changes; this one has none,
+    because at each question that would take longer than all the rest.
+    """
+
+    is_template = True
+
+    def api_info(self) -> dict[str, Any]:
+        return {}
 
 
 @dataclass(frozen=True)
@@ -82,7 +94,7 @@ def _lay_out_chat() -> tuple[gr.Chatbot, gr.Button, tuple[gr.Button, ...], gr.Mu
     with gr.Row(elem_id="examples"):
         example_ct = gr.Button("Open the example CT", variant="primary", size="sm", min_width=60)
         examples = tuple(gr.Button(question, size="sm", min_width=60) for question in EXAMPLES)
-    box = gr.MultimodalTextbox(
+    box = QuestionBox(
         show_label=False,
         container=False,
         placeholder=PLACEHOLDER,

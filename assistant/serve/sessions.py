@@ -54,7 +54,7 @@ class Session:
     `visitor` is whose browser it is, `owner` the name that was logged in with, '' without login. `folder` is private
     to the session. `messages` are chat messages in the order shown. `results` are the files of the latest answer by
     their secret tokens. `busy` is held while the conversation works, `lock` for moments, by whoever opens or closes.
-    `ct_was_closed` says that the CT had to go for another's.
+    `ct_was_closed` says that the CT had to go for another's; `shown` is which CT and how many answers the page shows.
     """
 
     visitor: str
@@ -69,6 +69,7 @@ class Session:
     busy: threading.Lock = field(default_factory=threading.Lock)
     used: float = 0.0
     ct_was_closed: bool = False
+    shown: tuple[OpenCT | None, int] = (None, 0)
     closed: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 

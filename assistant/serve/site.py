@@ -79,6 +79,7 @@ class Site:
             uploads=self.uploads,
             settings=settings,
             user_of=functools.partial(_user_of, _gradio_app(outer)),
+            forget=functools.partial(_forget, _gradio_app(outer)),
             needs_login=auth is not None,
             only_loopback=only_loopback,
         )
@@ -123,6 +124,12 @@ def _gradio_app(outer: FastAPI) -> gr.routes.App:
     inner = [route.app for route in outer.routes if isinstance(route, Mount)][-1]
     assert isinstance(inner, gr.routes.App)
     return inner
+
+
+def _forget(app: gr.routes.App, tab: str) -> None:
+    """Let go of the copy of the page that Gradio keeps for every tab, in case it came back."""
+    app.state_holder.session_data.pop(tab, None)
+    app.state_holder.time_last_used.pop(tab, None)
 
 
 def _user_of(app: gr.routes.App, cookies: Mapping[str, str]) -> str | None:

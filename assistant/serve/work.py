@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -13,6 +14,7 @@ from vision.errors import UserError
 from vision.segmenter import Progress
 
 T = TypeVar("T")
+BLINK_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,8 @@ class Failed:
     error: UserError
 
 
-def run_streamed(task: Callable[[Progress], T], stop: threading.Event) -> Iterator[Doing | Done[T] | Failed]:
-    """Run `task(progress)` in a thread; yield its steps as they change and `Done` or `Failed` last.
+def run_streamed(task: Callable[[Progress], T], stop: threading.Event) -> Iterator[list[Doing | Done[T] | Failed]]:
+    """Run `task(progress)` in a thread; yield its steps as they change, a few at a time, and `Done` or `Failed` last.
 
     Setting `stop` makes the next progress call raise `Cancelled`; so does closing this generator. An error that is not
     a UserError becomes one without details.
@@ -64,9 +66,21 @@ def run_streamed(task: Callable[[Progress], T], stop: threading.Event) -> Iterat
     threading.Thread(target=run, name="conversation", daemon=True).start()
     try:
         while True:
-            update = steps.get()
-            yield update
-            if not isinstance(update, Doing):
+            updates = _collect(steps)
+            yield updates
+            if not isinstance(updates[-1], Doing):
                 return
     finally:
         unheard.set()
+
+
+def _collect(steps: queue.Queue[Doing | Done[T] | Failed]) -> list[Doing | Done[T] | Failed]:
+    """What arrives next, and what follows at once: nobody reads a step that is over in a blink."""
+    updates = [steps.get()]
+    until = time.monotonic() + BLINK_SECONDS
+    while isinstance(updates[-1], Doing):
+        try:
+            updates.append(steps.get(timeout=max(0.0, until - time.monotonic())))
+        except queue.Empty:
+            break
+    return updates

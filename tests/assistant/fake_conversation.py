@@ -26,11 +26,14 @@ def small_ct(shape: tuple[int, int, int] = (48, 40, 24)) -> CTVolume:
 class FakeConversation:
     """Answers every question with the same findings; `hold`, or the word in a question, makes it wait for a stop."""
 
-    def __init__(self, ct: CTVolume | None = None, *, hold: bool = False, fail: Exception | None = None) -> None:
+    def __init__(
+        self, ct: CTVolume | None = None, *, hold: bool = False, fail: Exception | None = None, pause: float = 0.0
+    ) -> None:
         self.ct = small_ct() if ct is None else ct
         self.findings: tuple[Finding, ...] = ()
         self.hold = hold
         self.fail = fail
+        self.pause = pause
         self.asked: list[str] = []
         self.closed = False
 
@@ -54,7 +57,9 @@ class FakeConversation:
         while self.hold or "hold" in question:
             progress("Waiting", 0.5)
             threading.Event().wait(0.01)
+        threading.Event().wait(self.pause)
         progress("Measuring", 0.9)
+        threading.Event().wait(self.pause)
         self.findings = _findings(self.ct.grid)
         report = Report(template="plain", sections=(("Liver", ("Volume of the liver: 1,523 mL.",)),))
         record = AnswerRecord(

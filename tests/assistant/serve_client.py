@@ -6,12 +6,14 @@ import json
 import re
 import secrets
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 
@@ -79,13 +81,15 @@ class Visitor:
             if upload is None
             else [{"path": upload, "orig_name": "JANE.nii.gz", "meta": {"_type": "gradio.FileData"}}]
         )
-        return self.run("submit", [{"text": question, "files": files}, "Axial"])[0]
+        return self.run("submit", [{"text": question, "files": files}])[0]
 
     def open(self, path: Path) -> list[dict[str, Any]]:
-        """Upload a CT and open it."""
+        """Upload a CT, open it and let the page follow, so that its slices can be looked at."""
         sent = self.upload(path)
         sent.raise_for_status()
-        return self.ask("", upload=sent.json()[0])
+        messages = self.ask("", upload=sent.json()[0])
+        self.run("then", ["Axial"])
+        return messages
 
     def said(self, question: str) -> str:
         """The last words after a question."""
@@ -97,8 +101,8 @@ class Visitor:
 
     def files(self, question: str) -> list[str]:
         """The links to the files of an answer."""
-        shown = self.run("submit", [{"text": question, "files": []}, "Axial"])
-        return re.findall(r'href="(results/[^"]+)"', " ".join(str(part) for part in shown))
+        self.ask(question)
+        return re.findall(r'href="(results/[^"]+)"', str(self.run("then", ["Axial"])))
 
     def join(self, event: str, data: list[Any], **more: Any) -> httpx.Response:
         """Tell the server that something happened on the page."""
@@ -136,3 +140,32 @@ def text_of(messages: list[dict[str, Any]]) -> str:
     """The last message's words."""
     content = messages[-1]["content"]
     return str(content if isinstance(content, str) else " ".join(str(part.get("text", "")) for part in content))
+
+
+class Apart(NamedTuple):
+    """A server in a process of its own."""
+
+    url: str
+    pid: int
+    folder: Path
+
+
+@contextmanager
+def served_apart(engine_name: str, **settings: object) -> Iterator[Apart]:
+    """Serve in a process of its own, with an engine of `serve_engine`."""
+    program = (
+        "import sys\n"
+        "from assistant.serve.settings import ServerSettings\n"
+        "from assistant.serve.site import Site\n"
+        "from tests.assistant.serve_client import served\n"
+        "from tests.assistant.serve_engine import engine\n"
+        f"site = Site(engine=engine({engine_name!r}), settings=ServerSettings(**{settings!r}))\n"
+        "with served(site) as url:\n"
+        "    print(url, site.folder, flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        url, folder = server.stdout.readline().split()
+        yield Apart(url, server.pid, Path(folder))

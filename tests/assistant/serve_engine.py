@@ -20,7 +20,7 @@ from vision.phantom import make_phantom
 from vision.segmenter import Encoding, Progress, Segmenter, no_progress
 
 HERE = "tests.assistant.serve_engine"
-SLOW_SECONDS = 3.0
+SLOW_SECONDS = 2.0
 STRUCTURES = ("liver", "pancreas")
 
 
@@ -58,7 +58,7 @@ def without_weights() -> tuple[Segmenter, Planner]:
 
 
 class SlowSegmenter(BoxSegmenter):
-    """Looks at a CT for three seconds, telling its progress often."""
+    """Looks at a CT for two seconds, telling its progress often."""
 
     def encode(self, ct: CTVolume, progress: Progress = no_progress) -> Encoding:
         for step in range(round(SLOW_SECONDS / 0.05)):

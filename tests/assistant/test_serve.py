@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from assistant.serve.desk import LONGEST_QUESTION, Desk
 from assistant.serve.sessions import Session, Sessions
 from assistant.serve.settings import DEFAULTS, ServerSettings
 from assistant.serve.uploads import Uploads
-from assistant.serve.work import Doing, Done, Failed, run_streamed
+from assistant.serve.work import BLINK_SECONDS, Doing, Done, Failed, run_streamed
 from tests.assistant.fake_conversation import FakeConversation, open_fake, small_ct
 from vision.errors import Cancelled, InputRefused
 from vision.io import Choices, SeriesInfo, write_ct
@@ -60,7 +61,7 @@ def test_a_question_without_a_ct_says_what_to_do(session: Session, desk_for) -> 
 
 
 def test_a_question_is_answered_with_its_steps_and_its_text(session: Session, desk_for) -> None:
-    desk = desk_for(FakeConversation())
+    desk = desk_for(FakeConversation(pause=2 * BLINK_SECONDS))
     run(desk.open_example(session))
     seen: list[str] = []
     for _ in desk.talk(session, " Segment the liver. ", None):
@@ -201,7 +202,7 @@ def test_too_little_memory_is_said() -> None:
     def task(progress) -> None:
         raise MemoryError
 
-    ended = list(run_streamed(task, threading.Event()))[-1]
+    ended = list(run_streamed(task, threading.Event()))[-1][-1]
     assert isinstance(ended, Failed)
     assert ended.error.code == "E_MEMORY"
 
@@ -210,9 +211,11 @@ def test_work_streams_each_step_once_then_its_result() -> None:
     def task(progress) -> int:
         progress("one", 0.5)
         progress("one", 0.5)
+        time.sleep(3 * BLINK_SECONDS)
+        progress("two", 0.9)
         return 7
 
-    assert list(run_streamed(task, threading.Event())) == [Doing("one", 0.5), Done(7)]
+    assert list(run_streamed(task, threading.Event())) == [[Doing("one", 0.5)], [Doing("two", 0.9), Done(7)]]
 
 
 def test_closing_the_stream_stops_the_work() -> None:

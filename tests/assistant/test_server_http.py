@@ -149,7 +149,7 @@ def test_the_name_of_a_file_is_nowhere(visitor: Visitor, ct: Path, site: Site) -
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "http://127.0.0.1:9/x.nii", "../sessions", "x.nii.gz"])
 def test_a_file_that_was_not_sent_cannot_be_opened(visitor: Visitor, path: str) -> None:
-    data = [{"text": "", "files": [{"path": path, "meta": {"_type": "gradio.FileData"}}]}, "Axial"]
+    data = [{"text": "", "files": [{"path": path, "meta": {"_type": "gradio.FileData"}}]}]
     refused = visitor.join("submit", data)
     assert (refused.status_code, refused.text[:13]) == (400, "E_UPLOAD_GONE")
 
@@ -163,7 +163,7 @@ def test_nothing_of_a_visitor_can_be_reached_by_another(visitor: Visitor, url: s
     other.tab, own = visitor.tab, other.tab
     assert "E_SESSION_CLOSED" in text_of(other.ask("How big is the liver?"))
     other.tab = own
-    data = [{"text": "", "files": [{"path": upload, "meta": {"_type": "gradio.FileData"}}]}, "Axial"]
+    data = [{"text": "", "files": [{"path": upload, "meta": {"_type": "gradio.FileData"}}]}]
     assert other.join("submit", data).status_code == 400
     assert "E_NO_CT" in text_of(other.ask("How big is the liver?"))
     other.leave()

@@ -66,7 +66,7 @@ class Guard:
     """Wraps the page's app. Routes that are not on the list do not exist; the rest is limited, rewritten or served.
 
     `needs_login` says that a password is set, `user_of` who is logged in; `only_loopback` that only this machine may
-    connect.
+    connect. `forget` is told of every tab that is gone.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class Guard:
         uploads: Uploads,
         settings: ServerSettings,
         user_of: UserOf,
+        forget: Callable[[str], None],
         needs_login: bool,
         only_loopback: bool,
     ) -> None:
@@ -85,6 +86,7 @@ class Guard:
         self._uploads = uploads
         self._settings = settings
         self._user_of = user_of
+        self._forget = forget
         self._needs_login = needs_login
         self._only_loopback = only_loopback
         self._logins = Logins(most=settings.wrong_logins)
@@ -152,6 +154,7 @@ class Guard:
             try:
                 await self._listen(visit, {"path": beat, "raw_path": beat.encode()}, tab)
             finally:
+                self._forget(tab)
                 await asyncio.shield(run_in_threadpool(self._sessions.leave, tab))
 
     async def _login(self, visit: Visit) -> None:

@@ -20,7 +20,7 @@ CGROUP_FILES = (
 """Limit, use and the key of what is only cached, in version 2 and version 1 of Linux's control groups."""
 
 WORKER_BYTES = 150 * 2**20
-VOXEL_BYTES = 13
+VOXEL_BYTES = 15
 WORKING_VOXEL_BYTES = 80
 WORKING_MM = 3.0
 MOST_WORKING_VOXELS = 12_000_000
@@ -30,10 +30,9 @@ UNKNOWN_MM = 5.0
 def needed_bytes(shape: tuple[int, int, int], spacing_mm: tuple[float, float, float | None]) -> int:
     """Memory for one open CT while it is asked for everything: HU, the network's pass and masks, in worker and server.
 
-    150 MiB + 13 bytes a voxel + 80 bytes a voxel of the network's 3 mm grid, of which at most 12 million are computed
-    at once. Measured with the shipped model on phantoms from 248x192x122 to 512x512x1000 voxels, two threads: what
-    worker and server held together at their peak lay 15 to 40 % below it
-    (tests/assistant/test_server_memory.py measures it again). An unknown slice distance counts as 5 mm.
+    150 MiB + 15 bytes a voxel + 80 bytes a voxel of the network's 3 mm grid, of which at most 12 million are computed
+    at once: 20 to 30 % above what was measured with the shipped model for 248x192x122, 512x512x90 and 512x512x300
+    voxels (tests/assistant/test_server_soak.py measures it again). An unknown slice distance counts as 5 mm.
     """
     voxels = math.prod(shape)
     sides = (count * (step or UNKNOWN_MM) / WORKING_MM for count, step in zip(shape, spacing_mm, strict=True))
