@@ -15,8 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vision.errors import ResourceError, UsageError
-from vision.io.atomic import flush_folder, writing
-from vision.io.lock import HIDDEN, drop_lock, take_lock
+from vision.io.files.atomic import flush_folder, writing
+from vision.io.files.lock import HIDDEN, drop_lock, take_lock
 
 RECORD = "answer.json"
 OF_REPORT = ("report.md",)

@@ -107,7 +107,7 @@ def tell_error(error: Exception) -> int:
     if isinstance(error, MemoryError):
         error = ResourceError("E_MEMORY", "The memory did not suffice.", "Close other programs or use a smaller CT.")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        from vision.io.atomic import output_error
+        from vision.io.files.atomic import output_error
 
         error = output_error(error)
     if isinstance(error, UserError):

@@ -108,7 +108,7 @@ def test_light_module_loads_nothing_heavy(module: str) -> None:
     [
         ("vision/measure/size.py", "from assistant import records", "direction"),
         ("vision/measure/size.py", "import torch", "light path"),
-        ("vision/io/nifti.py", "def read():\n    from torch import nn", "light path"),
+        ("vision/io/hu.py", "def read():\n    from torch import nn", "light path"),
         ("assistant/records.py", "import torch.nn", "light path"),
         ("assistant/skills/segment.py", "import gradio as gr", "lives in assistant/serve"),
         ("assistant/skills/segment.py", "from ...app import main", "direction"),

@@ -16,7 +16,7 @@ from assistant.batch.tables import done_row, failed_row
 from assistant.report import report_html, report_markdown
 from vision.errors import Cancelled, ResourceError, UserError
 from vision.io import Choices, write_text
-from vision.io.atomic import output_error
+from vision.io.files.atomic import output_error
 from vision.segmenter import Progress, Segmenter
 
 if TYPE_CHECKING:

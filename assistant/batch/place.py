@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vision.errors import ResourceError, UsageError
-from vision.io.atomic import flush_folder, writing
-from vision.io.lock import HIDDEN, drop_lock, is_linked, take_lock, try_lock
+from vision.io.files.atomic import flush_folder, writing
+from vision.io.files.lock import HIDDEN, drop_lock, is_linked, take_lock, try_lock
 
 KEY = "key"
 KEY_BYTES = 32

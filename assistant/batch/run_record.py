@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from assistant.records import INTENDED_USE
 from assistant.version import library_versions, software_version
 from vision.io import write_text
-from vision.io.atomic import writing
+from vision.io.files.atomic import writing
 from vision.models.registry import read_models
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from tests.fakes import LabelMapSegmenter
 from vision.errors import ResourceError, UsageError
 from vision.geometry import CTVolume, Mask, reorient_array
 from vision.io import load_labels
-from vision.io.lock import drop_lock, take_lock
+from vision.io.files.lock import drop_lock, take_lock
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = {"text", "findings", "warnings", "plan", "planner", "seconds"}

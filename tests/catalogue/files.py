@@ -32,7 +32,7 @@ from tests.vision.small_files import body_hu, dicom_slices, nifti_bytes, nifti_g
 from vision.errors import InputRefused
 from vision.io import load
 from vision.io.choices import ASK
-from vision.io.entries import file_entry
+from vision.io.files.entries import file_entry
 from vision.io.load import read_ct
 from vision.io.refusal import LIMITS
 

@@ -11,7 +11,7 @@ import numpy as np
 from nibabel import nifti1, nifti2
 
 from tests.vision.small_files import body_hu, dicom_bytes, dicom_slices, nifti_bytes
-from vision.io.oddities import QFORM, SFORM
+from vision.io.nifti.oddities import QFORM, SFORM
 
 FIELD_SHARE = 0.25
 """Of the mutants, those with one field made wrong; the others have 1 to 4 random bytes."""

@@ -14,9 +14,9 @@ from scipy.spatial.transform import Rotation
 
 from vision.errors import InputRefused
 from vision.geometry import Grid
-from vision.io.header import NiftiHeader, read_header
+from vision.io.files.stream import ByteStream
+from vision.io.nifti.header import NiftiHeader, read_header
 from vision.io.refusal import LIMITS
-from vision.io.stream import ByteStream
 
 UNITS = {"meter": 1e-3, "mm": 1.0, "micron": 1e3}
 SHAPE = (200, 180, 90)

@@ -20,11 +20,11 @@ from tests.catalogue.make_dicom import every, more, patched, same_patient, serie
 from tests.vision.small_files import SHAPE, dicom_slices
 from vision.errors import InputRefused
 from vision.io import inventory, series_table
-from vision.io.dicom_codestream import frames_of, jpeg2000_size, jpeg_size, require_size
-from vision.io.dicom_deflate import deflated_from
-from vision.io.dicom_facts import kernel_class
-from vision.io.dicom_series import was_dicom
-from vision.io.dicom_tags import is_given, numbers, whole, words
+from vision.io.dicom.codestream import frames_of, jpeg2000_size, jpeg_size, require_size
+from vision.io.dicom.deflate import deflated_from
+from vision.io.dicom.facts import kernel_class
+from vision.io.dicom.series import was_dicom
+from vision.io.dicom.tags import is_given, numbers, whole, words
 from vision.io.load import read_ct
 
 SIZE = (SHAPE[1], SHAPE[0])
@@ -115,7 +115,7 @@ def test_the_syntax_of_a_file_is_read_from_its_meta_information_alone() -> None:
 def test_files_that_cannot_all_be_kept_are_inflated_again(
     how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vision.io.dicom_series.KEPT_BYTES", 1)
+    monkeypatch.setattr("vision.io.dicom.series.KEPT_BYTES", 1)
     if how == "deflated":
         path = series_of(syntax(DeflatedExplicitVRLittleEndian))(tmp_path)
     else:
@@ -127,7 +127,7 @@ def test_files_that_cannot_all_be_kept_are_inflated_again(
 
 
 def test_a_header_beyond_its_bounds_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vision.io.dicom_file.LONGER_BYTES", (68_000, 70_000))
+    monkeypatch.setattr("vision.io.dicom.file.LONGER_BYTES", (68_000, 70_000))
     with pytest.raises(InputRefused, match=r"^E_SIZE: The header of DICOM file 1 does not end\."):
         read_ct(series_of(every(ImageComments="x" * 9000, PatientComments="x" * 90_000))(tmp_path))
 

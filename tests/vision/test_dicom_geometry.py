@@ -17,7 +17,7 @@ from tests.vision.small_files import body_hu, dicom_slices, write_series
 from vision.errors import InputRefused
 from vision.geometry import CTVolume
 from vision.io import Choices, Limits
-from vision.io.dicom_layout import between_slices
+from vision.io.dicom.layout import between_slices
 from vision.io.load import read_ct
 
 TURN = np.deg2rad(20)

@@ -13,8 +13,8 @@ import pytest
 
 from vision.errors import ResourceError
 from vision.io import write_atomically, write_bytes
-from vision.io.atomic import output_error, remove_leftovers, writing
-from vision.io.lock import drop_lock, is_linked, take_lock, try_lock
+from vision.io.files.atomic import output_error, remove_leftovers, writing
+from vision.io.files.lock import drop_lock, is_linked, take_lock, try_lock
 
 KILLED_WRITE = """
 import os, signal, sys
@@ -28,7 +28,7 @@ write_atomically(sys.argv[1], write)
 HOLD = """
 import sys
 from pathlib import Path
-from vision.io.lock import take_lock
+from vision.io.files.lock import take_lock
 assert take_lock(Path(sys.argv[1])) is not None
 print("held", flush=True)
 sys.stdin.read()

@@ -15,12 +15,12 @@ from tests.catalogue.make_nifti import header_of, is_the_body, sform_of
 from tests.vision.small_files import SHAPE, body_hu, nifti_bytes
 from vision.errors import InputRefused
 from vision.io import Choices, Limits
-from vision.io.entries import file_entry, zip_entries
-from vision.io.header import read_header
+from vision.io.files.entries import file_entry, zip_entries
+from vision.io.files.stream import ByteStream
 from vision.io.hu import HUHistogram
 from vision.io.load import read_ct
+from vision.io.nifti.header import read_header
 from vision.io.refusal import LIMITS
-from vision.io.stream import ByteStream
 from vision.io.upright import put_upright, upright_grid
 
 ODD: tuple[dict[str, Any], ...] = (
@@ -124,7 +124,7 @@ def test_an_archived_file_that_is_read_back_and_forth_is_whole_or_refused(
     with entry.open() as file:
         assert file.seek(-4, 2)
         assert file.read() == nifti_bytes()[-4:]
-    monkeypatch.setattr("vision.io.entries.LARGEST_IN_MEMORY", 1000)
+    monkeypatch.setattr("vision.io.files.entries.LARGEST_IN_MEMORY", 1000)
     with pytest.raises(InputRefused, match="E_ARCHIVE_SIZE"):
         entry.open().__enter__()
 

@@ -29,7 +29,7 @@ from vision.io import (
     write_mask,
     write_text,
 )
-from vision.io.nifti import StoredVolume, read_nifti
+from vision.io.nifti.volume import StoredVolume, read_nifti
 
 GRID = Grid(SHAPE, AFFINE)
 

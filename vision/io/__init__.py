@@ -4,12 +4,12 @@ numpy only on import; nibabel, pydicom and highdicom load on first use.
 """
 
 from vision.io.apart import series_info
-from vision.io.atomic import write_atomically, write_bytes, write_text
 from vision.io.body import REGIONS
 from vision.io.choices import ASK, Choices
 from vision.io.describe import describe_ct
-from vision.io.dicom_choice import series_table
-from vision.io.dicom_series import SeriesInfo
+from vision.io.dicom.choice import series_table
+from vision.io.dicom.series import SeriesInfo
+from vision.io.files.atomic import write_atomically, write_bytes, write_text
 from vision.io.labels import load_labels
 from vision.io.load import inventory, load_ct
 from vision.io.refusal import LIMITS, Limits

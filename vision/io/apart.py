@@ -26,7 +26,7 @@ import vision
 from vision.errors import InputRefused, ResourceError, UsageError
 from vision.geometry import CTVolume, Grid, Notice
 from vision.io.choices import Choices
-from vision.io.dicom_series import SeriesInfo
+from vision.io.dicom.series import SeriesInfo
 from vision.io.refusal import EXPORT_AGAIN, Limits
 from vision.segmenter import Progress
 

@@ -38,7 +38,7 @@ def answer(request: dict[str, Any], descriptor: int) -> dict[str, Any]:
 
 def _write(hu: np.ndarray, descriptor: int) -> None:
     """Write voxels (I, J, K) in Fortran order. A system call takes at most 2 GiB at once."""
-    content = memoryview(hu.ravel(order="F")).cast("B")
+    content = hu.ravel(order="F").view(np.uint8).data
     done = 0
     while done < len(content):
         done += os.write(descriptor, content[done : done + (1 << 30)])

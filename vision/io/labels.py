@@ -11,11 +11,11 @@ import numpy as np
 from vision.errors import InputRefused, UsageError
 from vision.geometry import Grid, Mask
 from vision.io.choices import ASK
-from vision.io.entries import file_entry, require_readable
+from vision.io.files.entries import file_entry, require_readable
+from vision.io.files.stream import ByteStream
 from vision.io.hu import slabs
-from vision.io.nifti import StoredVolume, read_nifti
+from vision.io.nifti.volume import StoredVolume, read_nifti
 from vision.io.refusal import LIMITS, Limits, refusing
-from vision.io.stream import ByteStream
 from vision.io.write import SIDECAR_FORMAT, sidecar_of
 from vision.structures import STRUCTURES, UNIVERSAL32, by_name
 

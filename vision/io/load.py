@@ -9,14 +9,14 @@ from vision.errors import InputRefused
 from vision.geometry import CTVolume
 from vision.io import apart
 from vision.io.choices import ASK, Choices
-from vision.io.dicom_choice import choose_series
-from vision.io.dicom_file import pydicom_silenced
-from vision.io.dicom_series import SeriesInfo, find_series
-from vision.io.dicom_volume import read_series_ct
-from vision.io.entries import Entry, file_entry, folder_entries, require_readable, zip_entries
-from vision.io.nifti import read_nifti_ct
+from vision.io.dicom.choice import choose_series
+from vision.io.dicom.file import pydicom_silenced
+from vision.io.dicom.series import SeriesInfo, find_series
+from vision.io.dicom.volume import read_series_ct
+from vision.io.files.entries import Entry, file_entry, folder_entries, require_readable, zip_entries
+from vision.io.files.sniff import is_dicom, is_zip
+from vision.io.nifti.volume import read_nifti_ct
 from vision.io.refusal import LIMITS, Limits, refusing
-from vision.io.sniff import is_dicom, is_zip
 from vision.segmenter import Progress, no_progress
 
 NIFTI_NAMES = (".nii", ".nii.gz")
@@ -66,8 +66,8 @@ def read_inventory(path: str | Path, *, limits: Limits = LIMITS) -> list[SeriesI
     if entry is None:
         with pydicom_silenced(), refusing("E_CORRUPT", "The DICOM files cannot be read"):
             return find_series(entries, limits)[1]
-    from vision.io.header import read_header
-    from vision.io.stream import ByteStream
+    from vision.io.files.stream import ByteStream
+    from vision.io.nifti.header import read_header
 
     with refusing("E_CORRUPT", "The NIfTI file cannot be read"), entry.stream() as file:
         header = read_header(ByteStream(file, limits.bytes), limits)

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from vision.io.sniff import is_dicom
+from vision.io.files.sniff import is_dicom
 
 
 def read_plainly(path: Path) -> np.ndarray:

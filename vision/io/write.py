@@ -12,7 +12,7 @@ import numpy as np
 
 from vision.errors import UsageError
 from vision.geometry import CTVolume, Grid, Mask
-from vision.io.atomic import write_atomically, write_text
+from vision.io.files.atomic import write_atomically, write_text
 from vision.structures import by_name
 
 COMPRESSION = 3

@@ -9,10 +9,10 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from vision.errors import InputRefused
-from vision.io.dicom_facts import facts_of
-from vision.io.dicom_file import CT_CLASSES, DicomFile, class_of, is_ct
-from vision.io.dicom_pixels import LOSSY, Pixels, pixels_of
-from vision.io.dicom_tags import items, numbers, whole, word, words
+from vision.io.dicom.facts import facts_of
+from vision.io.dicom.file import CT_CLASSES, DicomFile, class_of, is_ct
+from vision.io.dicom.pixels import LOSSY, Pixels, pixels_of
+from vision.io.dicom.tags import items, numbers, whole, word, words
 from vision.io.refusal import EXPORT_AGAIN, refusing
 
 if TYPE_CHECKING:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vision.errors import InputRefused
-from vision.io.dicom_codestream import frames_of, require_size
-from vision.io.dicom_deflate import DEFLATED
-from vision.io.dicom_file import DicomFile, PixelValue
-from vision.io.dicom_tags import whole, word
+from vision.io.dicom.codestream import frames_of, require_size
+from vision.io.dicom.deflate import DEFLATED
+from vision.io.dicom.file import DicomFile, PixelValue
+from vision.io.dicom.tags import whole, word
 from vision.io.refusal import EXPORT_AGAIN, refusing
 
 if TYPE_CHECKING:
-    from vision.io.dicom_slice import Slice
+    from vision.io.dicom.slice import Slice
 
 NATIVE = ("", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", DEFLATED, "1.2.840.10008.1.2.2")
 """Transfer syntaxes without compression of pixels."""

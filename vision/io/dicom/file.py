@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from vision.errors import InputRefused
-from vision.io.dicom_deflate import Inflating, deflated_from
-from vision.io.dicom_tags import items, whole, word
-from vision.io.entries import Entry
+from vision.io.dicom.deflate import Inflating, deflated_from
+from vision.io.dicom.tags import items, whole, word
+from vision.io.files.entries import Entry
+from vision.io.files.sniff import is_dicom
 from vision.io.refusal import EXPORT_AGAIN, Limits, refusing
-from vision.io.sniff import is_dicom
 
 if TYPE_CHECKING:
     from pydicom import FileDataset

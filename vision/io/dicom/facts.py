@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from vision.io.dicom_tags import numbers, word, words
+from vision.io.dicom.tags import numbers, word, words
 
 if TYPE_CHECKING:
     from pydicom import Dataset

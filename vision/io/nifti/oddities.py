@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from vision.errors import InputRefused
-from vision.io.orientation import EXACT_MM, Fields, Header
+from vision.io.nifti.orientation import EXACT_MM, Fields, Header
 
 TEXTS = ("data_type", "db_name", "descrip", "aux_file", "intent_name", "unused_str")
 SFORM = ("srow_x", "srow_y", "srow_z")

@@ -9,10 +9,10 @@ import numpy as np
 from vision.errors import InputRefused
 from vision.geometry import CTVolume, Grid, Notice
 from vision.io.choices import ASK, Choices
-from vision.io.dicom_layout import layout_of
-from vision.io.dicom_pixels import stored_planes
-from vision.io.dicom_series import FEWEST_SLICES, Series
-from vision.io.dicom_slice import Slice
+from vision.io.dicom.layout import layout_of
+from vision.io.dicom.pixels import stored_planes
+from vision.io.dicom.series import FEWEST_SLICES, Series
+from vision.io.dicom.slice import Slice
 from vision.io.hu import HIGHEST, LOWEST, to_hu
 from vision.io.judge import judged
 from vision.io.refusal import LIMITS, Limits

@@ -10,10 +10,10 @@ from typing import TypeVar
 
 from vision.errors import InputRefused
 from vision.geometry import Notice
-from vision.io.dicom_file import read_file
-from vision.io.dicom_pixels import stored_digests
-from vision.io.dicom_slice import Slice, read_slices
-from vision.io.entries import Entry
+from vision.io.dicom.file import read_file
+from vision.io.dicom.pixels import stored_digests
+from vision.io.dicom.slice import Slice, read_slices
+from vision.io.files.entries import Entry
 from vision.io.refusal import Limits
 
 FEWEST_SLICES = 3

@@ -10,8 +10,8 @@ import numpy as np
 from vision.errors import InputRefused
 from vision.geometry import Grid, Notice
 from vision.io.choices import Choices
-from vision.io.dicom_slice import Slice
-from vision.io.header import EXTENT_MM, SPACING_MM, check_size, make_grid, require_body
+from vision.io.dicom.slice import Slice
+from vision.io.nifti.header import EXTENT_MM, SPACING_MM, check_size, make_grid, require_body
 from vision.io.refusal import EXPORT_AGAIN, Limits, refusing
 from vision.io.upright import put_upright, upright_grid
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from vision.errors import ResourceError
-from vision.io.lock import is_linked, try_lock
+from vision.io.files.lock import is_linked, try_lock
 
 _ASIDE = re.compile(r"\.[0-9a-f]{16}\.part")
 _FULL = (errno.ENOSPC, errno.EDQUOT)

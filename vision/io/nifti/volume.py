@@ -11,11 +11,11 @@ import numpy as np
 from vision.errors import InputRefused
 from vision.geometry import CTVolume, Grid, Notice
 from vision.io.choices import Choices
-from vision.io.header import NiftiHeader, read_header, require_body
+from vision.io.files.stream import ByteStream, read_array
 from vision.io.hu import to_hu, without_offset
 from vision.io.judge import judged
+from vision.io.nifti.header import NiftiHeader, read_header, require_body
 from vision.io.refusal import EXPORT_AGAIN, Limits
-from vision.io.stream import ByteStream, read_array
 from vision.io.upright import put_upright
 
 TAIL_BYTES = 4096

@@ -10,11 +10,11 @@ from vision.errors import InputRefused
 from vision.geometry import Grid, Notice
 from vision.geometry.grid import ORTHOGONALITY_TOLERANCE
 from vision.io.choices import ASK, Choices
-from vision.io.oddities import odd_fields
-from vision.io.orientation import SET_ORIENTATION, Header, as_text, read_orientation, skew_of
+from vision.io.files.sniff import kind_of
+from vision.io.files.stream import ByteStream
+from vision.io.nifti.oddities import odd_fields
+from vision.io.nifti.orientation import SET_ORIENTATION, Header, as_text, read_orientation, skew_of
 from vision.io.refusal import EXPORT_AGAIN, Limits, refusing
-from vision.io.sniff import kind_of
-from vision.io.stream import ByteStream
 from vision.io.upright import RESAMPLED, upright_grid
 
 SPACING_MM = (0.2, 10.0)
