@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vision.errors import UsageError
+
+
+ORIENTATIONS = ("LPS", "RAS", "LAS")
+"""Offered for a file without one: DICOM's, nibabel's and the old scanners' order of axes."""
+_FLAG = re.compile(r"--(prefer (?:qform|sform)|assume-orientation|fix-offset|allow-gaps|resample)\b")
+_LAST_VOLUME = re.compile(r"--volume N, N from 0 to (\d+)")
+MOST_VOLUMES = 24
 
 
 @dataclass(frozen=True)
@@ -48,3 +55,28 @@ class Choices:
 
 ASK = Choices()
 """Nothing decided: whatever leaves room is refused."""
+
+
+def ways_out(remedy: str, decided: Choices = ASK) -> dict[str, Choices]:
+    """What a refusal says that a person may choose: a few words for each, and `decided` with that choice added.
+
+    The remedy of a refusal names every flag that settles it; '--series N' needs the inventory and is not among them.
+    """
+    ways: dict[str, Choices] = {}
+    for flag in dict.fromkeys(_FLAG.findall(remedy)):
+        name, _, value = flag.partition(" ")
+        if name == "prefer":
+            ways[f"Take the {value}"] = replace(decided, prefer=value)
+        elif name == "assume-orientation":
+            ways |= {f"The axes are {axes}": replace(decided, assume_orientation=axes) for axes in ORIENTATIONS}
+        elif name == "fix-offset":
+            ways["Subtract 1024"] = replace(decided, fix_offset=True)
+        elif name == "allow-gaps":
+            ways["Fill the gaps from their neighbours"] = replace(decided, allow_gaps=True)
+        else:
+            ways["Resample it to an upright, even grid"] = replace(decided, resample=True)
+    last = _LAST_VOLUME.search(remedy)
+    if last is not None:
+        numbers = range(min(int(last[1]) + 1, MOST_VOLUMES))
+        ways |= {f"Volume {number}": replace(decided, volume=number) for number in numbers}
+    return ways
