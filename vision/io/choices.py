@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from vision.errors import UsageError
 
-
 ORIENTATIONS = ("LPS", "RAS", "LAS")
 """Offered for a file without one: DICOM's, nibabel's and the old scanners' order of axes."""
 _FLAG = re.compile(r"--(prefer (?:qform|sform)|assume-orientation|fix-offset|allow-gaps|resample)\b")
