@@ -16,13 +16,15 @@ from assistant.serve.failures import typed
 from assistant.serve.guard.guard import VISITOR_HEADER
 from assistant.serve.layout import Parts
 from assistant.serve.sessions import Session, Sessions
-from assistant.serve.view import ct_line, error_text, files_html, findings_html, said, warnings_html
+from assistant.serve.view import busy_html, ct_line, error_text, files_html, findings_html, said, warnings_html
 from vision.errors import UserError
 from vision.structures import by_name
 
 Update = dict[Any, Any]
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 """No event waits for another in Gradio's queue: what is limited is limited by the line in front of the device."""
+HAND_OVER = "(message) => [message, {text: '', files: []}]"
+"""In the browser: what is in the box is sent, and the box is empty for the next question."""
 
 
 @dataclass(frozen=True)
@@ -112,25 +114,26 @@ class Events:
         try:
             session = self.sessions.get(_tab(request), visitor=_visitor(request), owner=_owner(request))
         except UserError as error:
-            yield {parts.chat: [said(error_text(error))]}
+            yield {parts.chat: [said(error_text(error))], parts.busy: busy_html(at_work=False)}
             return
-        first = {parts.box: gr.update(value=None, submit_btn=False, stop_btn=True)}
         try:
             for _ in work(session):
-                yield {parts.chat: list(session.messages), **first}
-                first = {}
+                yield {parts.chat: list(session.messages), parts.busy: busy_html(at_work=True)}
         except Exception as error:  # Gradio would print it with all its words
             session.messages.append(said(error_text(typed(error))))
-        yield {parts.chat: list(session.messages), parts.box: gr.update(submit_btn=True, stop_btn=False)}
+        yield {parts.chat: list(session.messages), parts.busy: busy_html(at_work=False)}
 
     def wire(self) -> None:
         """Tie every event to its handler, inside the `gr.Blocks`."""
         parts = self.parts
-        # Gradio rebuilds each output that an event leaves alone: those of a talk are few, the others follow.
-        talk = [parts.chat, parts.box]
+        # Gradio rebuilds each output whose properties change or that an event leaves alone, which takes longer than all
+        # else: a talk has few outputs and gives each its value; the others follow.
+        talk = [parts.chat, parts.busy]
         beside = [parts.ct_line, parts.slice_index, parts.go_to, parts.warnings, parts.findings, parts.files]
         running = [
-            parts.box.submit(self.talk, parts.box, talk, **QUIET),
+            parts.box.submit(None, parts.box, [parts.sent, parts.box], js=HAND_OVER, **QUIET).then(
+                self.talk, parts.sent, talk, **QUIET
+            ),
             parts.example_ct.click(self.open_example, None, talk, **QUIET),
             parts.chat.option_select(self.choose, None, talk, **QUIET),
         ]

@@ -4,36 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
 
 from assistant.panes import PLANES, WINDOWS_HU
 from assistant.serve.uploads import ACCEPTED
-from assistant.serve.view import EXAMPLES, HEADER, NO_CT, NO_FINDINGS, files_html
+from assistant.serve.view import EXAMPLES, HEADER, NO_CT, NO_FINDINGS, busy_html, files_html
 from assistant.serve.viewer import NO_OVERLAY, OVERLAYS
 
 PLACEHOLDER = "Ask about the CT, or drop a NIfTI file or a zip of DICOM here"
 WELCOME = "### Open a CT, then ask\nDrop a file into the box below, or open the example CT."
 
 
-class QuestionBox(gr.MultimodalTextbox):
-    """The box for questions and files. Gradio works out a component's API whenever it changes; this one has none,
-    because at each question that would take longer than all the rest.
-    """
-
-    is_template = True
-
-    def api_info(self) -> dict[str, Any]:
-        return {}
-
-
 @dataclass(frozen=True)
 class Parts:
-    """Every component that an event reads or writes."""
+    """Every component that an event reads or writes. `sent` holds what was in the box, `busy` whether work goes on."""
 
     chat: gr.Chatbot
+    busy: gr.HTML
     box: gr.MultimodalTextbox
+    sent: gr.MultimodalTextbox
     example_ct: gr.Button
     examples: tuple[gr.Button, ...]
     ct_line: gr.HTML
@@ -58,7 +48,7 @@ def lay_out() -> Parts:
     gr.HTML(HEADER, padding=False)
     with gr.Row(elem_id="columns"):
         with gr.Column(scale=4, min_width=360, elem_id="talk"):
-            chat, example_ct, examples, box = _lay_out_chat()
+            chat, busy, example_ct, examples, box, sent = _lay_out_chat()
         with gr.Column(scale=8, min_width=560, elem_id="view"):
             picture = gr.HTML(NO_CT, padding=False, elem_id="picture")
             with gr.Row(elem_id="leaf"):
@@ -73,12 +63,14 @@ def lay_out() -> Parts:
             warnings = gr.HTML("", padding=False)
             findings = gr.HTML(NO_FINDINGS, padding=False, elem_id="findings")
     return Parts(
-        chat, box, example_ct, examples, ct_line, picture, slice_index, plane, window, overlay, go_to,
+        chat, busy, box, sent, example_ct, examples, ct_line, picture, slice_index, plane, window, overlay, go_to,
         warnings, findings, files,
     )  # fmt: skip
 
 
-def _lay_out_chat() -> tuple[gr.Chatbot, gr.Button, tuple[gr.Button, ...], gr.MultimodalTextbox]:
+def _lay_out_chat() -> tuple[
+    gr.Chatbot, gr.HTML, gr.Button, tuple[gr.Button, ...], gr.MultimodalTextbox, gr.MultimodalTextbox
+]:
     chat = gr.Chatbot(
         show_label=False,
         container=False,
@@ -91,10 +83,11 @@ def _lay_out_chat() -> tuple[gr.Chatbot, gr.Button, tuple[gr.Button, ...], gr.Mu
         allow_tags=False,
         elem_id="chat",
     )
+    busy = gr.HTML(busy_html(at_work=False), padding=False, elem_id="busy")
     with gr.Row(elem_id="examples"):
         example_ct = gr.Button("Open the example CT", variant="primary", size="sm", min_width=60)
         examples = tuple(gr.Button(question, size="sm", min_width=60) for question in EXAMPLES)
-    box = QuestionBox(
+    box = gr.MultimodalTextbox(
         show_label=False,
         container=False,
         placeholder=PLACEHOLDER,
@@ -103,9 +96,11 @@ def _lay_out_chat() -> tuple[gr.Chatbot, gr.Button, tuple[gr.Button, ...], gr.Mu
         sources=["upload"],
         max_plain_text_length=4000,
         autofocus=True,
+        stop_btn=True,
         elem_id="box",
     )
-    return chat, example_ct, examples, box
+    sent = gr.MultimodalTextbox(file_count="single", visible="hidden")
+    return chat, busy, example_ct, examples, box, sent
 
 
 def _choice(names: Iterable[str]) -> gr.Radio:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from assistant.serve.build import PINS, build_page, look
 from assistant.serve.desk import Desk, Opener
 from assistant.serve.guard import Guard
 from assistant.serve.opening import CAN_FORK, Opening, in_threads, in_workers
+from assistant.serve.place import Place
 from assistant.serve.sessions import Sessions
 from assistant.serve.settings import DEFAULTS, SHARE_OF_MEMORY, ServerSettings
 from assistant.serve.uploads import Uploads
@@ -27,7 +27,6 @@ from assistant.serve.workers.memory import MemoryBudget, available_bytes
 from assistant.serve.workers.zygote import Zygote
 from vision.segmenter import Progress, Segmenter
 
-FOLDER_PREFIX = "bodymaps-"
 SWEEP_SECONDS = 30.0
 GRADIO_FOLDER = "GRADIO_TEMP_DIR"
 """Gradio takes a file of a visitor from the folder that this variable names and from nowhere else."""
@@ -51,8 +50,8 @@ class Site:
         engine: Engine | None = None,
         open_with: Opener | None = None,
     ) -> None:
-        self._place = tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX)
-        self.folder = Path(self._place.name)
+        self._place = Place()
+        self.folder = self._place.folder
         self.settings = settings
         self.sessions = Sessions(self.folder / "sessions", settings=settings)
         self.uploads = Uploads(self.folder / "uploads", settings=settings)
@@ -101,7 +100,7 @@ class Site:
             os.environ.pop(GRADIO_FOLDER, None)
         else:
             os.environ[GRADIO_FOLDER] = self._folder_before
-        self._place.cleanup()
+        self._place.close()
 
     def _sweep(self) -> None:
         while not self._closed.wait(SWEEP_SECONDS):

@@ -141,6 +141,11 @@ def files_html(tokens: Mapping[str, str]) -> str:
     )
 
 
+def busy_html(*, at_work: bool) -> str:
+    """What makes the page show the stop button, or the one that sends."""
+    return '<i class="at-work"></i>' if at_work else ""
+
+
 def picture_html(picture: Image.Image, alt: str) -> str:
     """A picture inside the page itself: nothing of the patient is written to a file that a link could reach."""
     png = io.BytesIO()

@@ -60,7 +60,7 @@ class Visitor:
         self.heartbeat: httpx.Response | None = self.http.send(
             self.http.build_request("GET", f"/gradio_api/heartbeat/{self.tab}"), stream=True
         )
-        self.run("load", [])
+        self.run("start", [])
 
     def leave(self) -> None:
         """Drop every connection, as a closed tab does."""
@@ -81,14 +81,14 @@ class Visitor:
             if upload is None
             else [{"path": upload, "orig_name": "JANE.nii.gz", "meta": {"_type": "gradio.FileData"}}]
         )
-        return self.run("submit", [{"text": question, "files": files}])[0]
+        return self.run("talk", [{"text": question, "files": files}])[0]
 
     def open(self, path: Path) -> list[dict[str, Any]]:
         """Upload a CT, open it and let the page follow, so that its slices can be looked at."""
         sent = self.upload(path)
         sent.raise_for_status()
         messages = self.ask("", upload=sent.json()[0])
-        self.run("then", ["Axial"])
+        self.run("panel", ["Axial"])
         return messages
 
     def said(self, question: str) -> str:
@@ -97,21 +97,21 @@ class Visitor:
 
     def slice(self, index: int) -> str:
         """The picture of one slice, as the page gets it."""
-        return str(self.run("input", ["Axial", index, "Abdomen", "Masks"])[0])
+        return str(self.run("move", ["Axial", index, "Abdomen", "Masks"])[0])
 
     def files(self, question: str) -> list[str]:
         """The links to the files of an answer."""
         self.ask(question)
-        return re.findall(r'href="(results/[^"]+)"', str(self.run("then", ["Axial"])))
+        return re.findall(r'href="(results/[^"]+)"', str(self.run("panel", ["Axial"])))
 
-    def join(self, event: str, data: list[Any], **more: Any) -> httpx.Response:
+    def join(self, handler: str, data: list[Any], **more: Any) -> httpx.Response:
         """Tell the server that something happened on the page."""
-        body = {"session_hash": self.tab, "fn_index": self.number(event), "data": data, **more}
+        body = {"session_hash": self.tab, "fn_index": self.number(handler), "data": data, **more}
         return self.http.post("/gradio_api/queue/join", json=body)
 
-    def run(self, event: str, data: list[Any], **more: Any) -> list[Any]:
+    def run(self, handler: str, data: list[Any], **more: Any) -> list[Any]:
         """An event and what it changed on the page in the end."""
-        joined = self.join(event, data, **more)
+        joined = self.join(handler, data, **more)
         joined.raise_for_status()
         last: list[Any] = []
         for message in self.listen():
@@ -129,11 +129,9 @@ class Visitor:
                 if line.startswith("data:"):
                     yield json.loads(line[5:])
 
-    def number(self, event: str) -> int:
-        """The number of the first handler of an event."""
-        return next(
-            one["id"] for one in self.config["dependencies"] if any(target[1] == event for target in one["targets"])
-        )
+    def number(self, handler: str) -> int:
+        """The number of the first event with a handler."""
+        return next(one["id"] for one in self.config["dependencies"] if one["api_name"] == handler)
 
 
 def text_of(messages: list[dict[str, Any]]) -> str:

@@ -100,13 +100,20 @@ def test_another_visitor_finds_nothing_open(page) -> None:
     assert other.query_selector("#picture img") is None
 
 
-def test_the_stop_button_stops_and_the_page_goes_on(page) -> None:
+def test_while_work_goes_on_the_slices_can_be_leafed_through_and_stop_ends_it(page) -> None:
     page.click("#examples >> text=Open the example CT")
     page.wait_for_selector("#picture img")
+    assert not page.is_visible("#box .stop-button")
     ask(page, "Please hold.")
     page.wait_for_selector("#chat >> text=Waiting")
-    page.click("#box button.stop-button, #box button:has-text('Stop'), #box [class*=stop]")
+    assert not page.is_visible("#box .submit-button")
+    page.fill("#slice input[type=number]", "7")
+    page.press("#slice input[type=number]", "Enter")
+    page.wait_for_selector('#picture img[alt="axial slice 7 of the CT"]')
+    page.fill("#box textarea", "And the spleen")
+    page.click("#box .stop-button")
     page.wait_for_selector("#chat >> text=E_CANCELLED")
+    assert page.input_value("#box textarea") == "And the spleen"
     ask(page, "Segment the liver.")
     page.wait_for_selector("#chat >> text=1,523 mL")
 

@@ -7,12 +7,14 @@ import re
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from assistant.serve import ServerSettings, launch
 from assistant.serve.build import PINS
 from assistant.serve.guard.origins import is_loopback
+from assistant.serve.place import PREFIX, sweep
 from assistant.serve.site import GRADIO_FOLDER, Site
 from assistant.serve.start import require_safe
 from tests.assistant.fake_conversation import open_fake
@@ -82,3 +84,33 @@ def test_the_package_is_light_until_it_serves() -> None:
     program = "import sys, assistant.serve; print(*sorted({'gradio', 'torch', 'fastapi'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_what_a_killed_server_left_is_removed_at_the_next_start(tmp_path: Path) -> None:
+    program = (
+        "import sys, time\nfrom assistant.serve.place import Place\nprint(Place().folder, flush=True)\ntime.sleep(60)\n"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment
+    ) as server:
+        assert server.stdout is not None
+        folder = Path(server.stdout.readline().strip())
+        (folder / "upload").write_bytes(b"a CT")
+        sweep(tmp_path)
+        assert (folder / "upload").exists()
+        server.kill()
+    sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_of_another_user_or_behind_a_link_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / f"{PREFIX}link").symlink_to(tmp_path / "elsewhere")
+    sweep(tmp_path)
+    (tmp_path / f"{PREFIX}theirs").mkdir()
+    monkeypatch.setattr(os, "getuid", lambda: 4711)
+    sweep(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{PREFIX}link", f"{PREFIX}theirs", "elsewhere"]

@@ -150,7 +150,7 @@ def test_the_name_of_a_file_is_nowhere(visitor: Visitor, ct: Path, site: Site) -
 @pytest.mark.parametrize("path", ["/etc/passwd", "http://127.0.0.1:9/x.nii", "../sessions", "x.nii.gz"])
 def test_a_file_that_was_not_sent_cannot_be_opened(visitor: Visitor, path: str) -> None:
     data = [{"text": "", "files": [{"path": path, "meta": {"_type": "gradio.FileData"}}]}]
-    refused = visitor.join("submit", data)
+    refused = visitor.join("talk", data)
     assert (refused.status_code, refused.text[:13]) == (400, "E_UPLOAD_GONE")
 
 
@@ -164,7 +164,7 @@ def test_nothing_of_a_visitor_can_be_reached_by_another(visitor: Visitor, url: s
     assert "E_SESSION_CLOSED" in text_of(other.ask("How big is the liver?"))
     other.tab = own
     data = [{"text": "", "files": [{"path": upload, "meta": {"_type": "gradio.FileData"}}]}]
-    assert other.join("submit", data).status_code == 400
+    assert other.join("talk", data).status_code == 400
     assert "E_NO_CT" in text_of(other.ask("How big is the liver?"))
     other.leave()
     assert "liver" in visitor.said("How big is the liver?")
@@ -185,7 +185,7 @@ def test_words_of_a_question_stay_words(visitor: Visitor, ct: Path) -> None:
 
 
 def test_another_site_can_send_nothing(visitor: Visitor) -> None:
-    body = {"session_hash": visitor.tab, "fn_index": visitor.number("submit"), "data": []}
+    body = {"session_hash": visitor.tab, "fn_index": visitor.number("talk"), "data": []}
     for origin in ("https://evil.example", "http://localhost:1", "null"):
         refused = visitor.http.post("/gradio_api/queue/join", json=body, headers={"origin": origin})
         assert (refused.status_code, refused.text[:8]) == (403, "E_ORIGIN")

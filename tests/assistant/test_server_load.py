@@ -221,7 +221,7 @@ def test_a_tab_that_is_cut_off_stops_its_work_within_two_seconds(ct: Path, cut: 
         for _ in range(5):
             visitor = Visitor(url)
             visitor.open(ct)
-            visitor.join("submit", [{"text": HEAVY_QUESTION, "files": []}])
+            visitor.join("talk", [{"text": HEAVY_QUESTION, "files": []}])
             until(lambda: len(site.line) == 1, 10)
             (pid,) = worker_pids()
             assert visitor.heartbeat is not None
@@ -244,7 +244,7 @@ def test_a_stream_that_nobody_reads_any_more_stops_the_work_and_keeps_the_ct(ct:
     with served(site) as url:
         visitor = Visitor(url)
         visitor.open(ct)
-        visitor.join("submit", [{"text": HEAVY_QUESTION, "files": []}])
+        visitor.join("talk", [{"text": HEAVY_QUESTION, "files": []}])
         with visitor.http.stream("GET", "/gradio_api/queue/data", params={"session_hash": visitor.tab}):
             until(lambda: len(site.line) == 1, 10)
         assert until(lambda: len(site.line) == 0, 5) < 2

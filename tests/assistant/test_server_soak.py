@@ -12,6 +12,7 @@ import numpy as np
 import psutil
 import pytest
 
+from assistant.serve.place import LOCK
 from assistant.serve.workers.engine import Engine
 from assistant.serve.workers.line import Line
 from assistant.serve.workers.memory import needed_bytes
@@ -42,7 +43,7 @@ def state(server: Apart) -> tuple[float, int, int, list[Path]]:
     """Memory in MiB, open descriptors, workers and files of a server."""
     process = psutil.Process(server.pid)
     workers = [worker for zygote in process.children() for worker in zygote.children()]
-    files = [path for path in server.folder.rglob("*") if path.is_file()]
+    files = [path for path in server.folder.rglob("*") if path.is_file() and path.name != LOCK]
     return process.memory_info().rss / 2**20, process.num_fds(), len(workers), files
 
 
@@ -91,8 +92,8 @@ from assistant.serve.site import Site
 from tests.assistant.serve_client import Visitor, served, text_of
 with served(Site()) as url:
     visitor = Visitor(url)
-    assert "The CT is open" in text_of(visitor.run("click", [])[0])
-    visitor.run("then", ["Axial"])
+    assert "The CT is open" in text_of(visitor.run("open_example", [])[0])
+    visitor.run("panel", ["Axial"])
     assert "mL" in visitor.said("How big is the liver?")
     assert "data:image/png" in visitor.slice(60)
     for link in visitor.files("Generate a report."):
