@@ -22,12 +22,12 @@ PROGRAM = """
 import sys
 from assistant.logs import install_clean_logs
 from assistant.serve.site import Site
-from assistant.serve.start import server_for
+from assistant.serve.start import Server
 from tests.assistant.serve_engine import engine
 
 install_clean_logs()
 site = Site(engine=engine(sys.argv[1]))
-server_for(site, "127.0.0.1", int(sys.argv[2])).run()
+Server(site, "127.0.0.1", int(sys.argv[2])).run()
 site.close()
 """
 

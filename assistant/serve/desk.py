@@ -13,6 +13,7 @@ from assistant.serve.sessions import OpenCT, Session, Waiting
 from assistant.serve.uploads import Uploads, describe_upload
 from assistant.serve.view import (
     answer_text,
+    choice_text,
     ct_line,
     error_text,
     finish_step,
@@ -33,6 +34,8 @@ Opener = Callable[[Path, Choices, Progress], OpenCT]
 """Opens a CT: where it lies, what was chosen (which series), a progress callback."""
 
 LONGEST_QUESTION = 2000
+OF_SERIES = ("E_SERIES_AMBIGUOUS", "E_DERIVED")
+"""Refusals that a choice among the series of the upload settles."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +59,11 @@ class Desk:
         """Open the example CT."""
         yield from self._serve(session, self._open_and_say(session, "Open the example CT.", self._open_example))
 
-    def choose_series(self, session: Session, number: str) -> Iterator[None]:
-        """Open the series chosen among those of an upload, then answer the question that came with it."""
+    def choose(self, session: Session, value: str) -> Iterator[None]:
+        """Open an upload in the way that was chosen, then answer the question that came with it."""
         waiting = session.waiting
-        if waiting is not None and number in waiting.series:
-            yield from self._serve(session, self._open_chosen(session, waiting, number))
+        if waiting is not None and value in waiting.ways:
+            yield from self._serve(session, self._open_chosen(session, waiting, *waiting.ways[value]))
 
     def _serve(self, session: Session, work: Iterator[None]) -> Iterator[None]:
         """Do the work unless the session is at work already; an error becomes a message."""
@@ -82,42 +85,50 @@ class Desk:
         if question:
             session.messages.append(said(plain(question[:LONGEST_QUESTION]), role="user"))
         yield
-        try:
-            if len(question) > LONGEST_QUESTION:
-                what = f"The question has {len(question)} characters."
-                raise UsageError("E_QUESTION_LONG", what, f"Use at most {LONGEST_QUESTION}.")
+        if len(question) > LONGEST_QUESTION:
             if taken is not None:
-                yield from self._open(session, lambda progress: self.open_with(taken, Choices(), progress))
-        except UserError as error:
-            if taken is not None and error.code == "E_SERIES_AMBIGUOUS":
-                yield from self._offer_series(session, taken, question)
-                return
-            raise
-        finally:
-            if taken is not None and (session.waiting is None or session.waiting.upload != taken):
                 taken.unlink(missing_ok=True)
+            what = f"The question has {len(question)} characters."
+            raise UsageError("E_QUESTION_LONG", what, f"Use at most {LONGEST_QUESTION}.")
+        if taken is not None:
+            yield from self._open_upload(session, taken, Choices(), question)
+        elif question:
+            yield from self._ask(session, question)
+
+    def _open_upload(self, session: Session, upload: Path, choices: Choices, question: str) -> Iterator[None]:
+        """Open an upload and ask the question, or offer what there is to choose and keep the upload until then."""
+        try:
+            yield from self._open(session, lambda progress: self.open_with(upload, choices, progress))
+        except UserError as error:
+            ways = yield from self._ways_out(session, upload, choices, error)
+            if not ways:
+                raise
+            session.waiting = Waiting(upload, ways, question)
+            options = [(value, label) for value, (label, _) in ways.items()]
+            session.messages.append(said(choice_text(error), options=options))
+            return
+        finally:
+            if session.waiting is None or session.waiting.upload != upload:
+                upload.unlink(missing_ok=True)
         if question:
             yield from self._ask(session, question)
 
-    def _offer_series(self, session: Session, upload: Path, question: str) -> Iterator[None]:
-        """Ask which series of an upload is meant, and keep the upload until that is known."""
-        found = yield from _stream(session, lambda progress: inventory(upload, progress=progress))
-        rows = [row for row in found if row.modality == "CT" and row.spacing_mm is not None]
-        session.waiting = Waiting(upload, tuple(str(row.index) for row in rows), question)
-        options = [(str(row.index), series_label(row)) for row in rows]
-        session.messages.append(said("This upload holds several CT series. Which one do you mean?", options=options))
+    def _ways_out(
+        self, session: Session, upload: Path, choices: Choices, error: UserError
+    ) -> Generator[None, None, dict[str, tuple[str, Choices]]]:
+        """What a person may choose after a refusal, by the value of its button; nothing where only the file can help."""
+        if error.code in OF_SERIES:
+            found = yield from _stream(session, lambda progress: inventory(upload, progress=progress))
+            rows = [row for row in found if row.modality == "CT" and row.spacing_mm is not None]
+            return {str(row.index): (series_label(row), replace(choices, series=str(row.index))) for row in rows}
+        ways = ways_out(error.remedy, choices)
+        return {str(number): (label, chosen) for number, (label, chosen) in enumerate(ways.items())}
 
-    def _open_chosen(self, session: Session, waiting: Waiting, number: str) -> Iterator[None]:
+    def _open_chosen(self, session: Session, waiting: Waiting, label: str, choices: Choices) -> Iterator[None]:
         session.waiting = None
-        chosen = Choices(series=number)
-        try:
-            yield from self._open_and_say(
-                session, f"Series {number}", lambda progress: self.open_with(waiting.upload, chosen, progress)
-            )
-        finally:
-            waiting.upload.unlink(missing_ok=True)
-        if waiting.question:
-            yield from self._ask(session, waiting.question)
+        session.messages.append(said(label, role="user"))
+        yield
+        yield from self._open_upload(session, waiting.upload, choices, waiting.question)
 
     def _open_example(self, progress: Progress) -> OpenCT:
         return self.open_with(self.make_example(progress), Choices(), progress)

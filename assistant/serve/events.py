@@ -57,9 +57,9 @@ class Events:
         yield from self._show(request, self.desk.open_example)
 
     def choose(self, choice: gr.SelectData, request: gr.Request) -> Iterator[Update]:
-        """One of several series was chosen."""
-        number = str(choice.value)
-        yield from self._show(request, lambda session: self.desk.choose_series(session, number))
+        """One of the ways to open an upload was chosen."""
+        value = str(choice.value)
+        yield from self._show(request, lambda session: self.desk.choose(session, value))
 
     def stop(self, request: gr.Request) -> None:
         """The stop button was pressed."""

@@ -7,6 +7,7 @@ import shutil
 import stat
 import sys
 import tempfile
+import weakref
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,24 +18,20 @@ LOCK = "lock"
 
 
 class Place:
-    """A new private folder, held by a lock that dies with this process. What a killed server left is removed first."""
+    """A new private folder, held by a lock that dies with this process. What a killed server left is removed first.
+
+    `close` removes the folder with all that is in it; so does the end of the process.
+    """
 
     def __init__(self) -> None:
         sweep(Path(tempfile.gettempdir()))
-        while True:
+        lock = None
+        while lock is None:
             self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
             # Another server that starts just now takes a folder without a lock for one that was left.
             with suppress(OSError):
-                self._lock = take_lock(self.folder / LOCK)
-                if self._lock is not None:
-                    return
-
-    def close(self) -> None:
-        """Remove the folder and all that is in it."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+                lock = take_lock(self.folder / LOCK)
+        self.close = weakref.finalize(self, _remove, self.folder, lock)
 
 
 def sweep(inside: Path) -> None:
@@ -48,5 +45,9 @@ def sweep(inside: Path) -> None:
                 continue
             lock = take_lock(folder / LOCK)
             if lock is not None:
-                shutil.rmtree(folder, ignore_errors=True)
-                os.close(lock)
+                _remove(folder, lock)
+
+
+def _remove(folder: Path, lock: int) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    os.close(lock)

@@ -40,10 +40,13 @@ class OpenCT(Protocol):
 
 @dataclass(frozen=True)
 class Waiting:
-    """An upload with several series: what may be chosen, and the question to ask afterwards."""
+    """An upload that leaves a choice: what may be chosen, by the value of its button, and the question to ask then.
+
+    A way is what its button says, and the choices with which the upload is then opened.
+    """
 
     upload: Path
-    series: tuple[str, ...]
+    ways: Mapping[str, tuple[str, Choices]]
     question: str
 
 

@@ -15,7 +15,7 @@ from assistant.serve.site import Site
 from vision.errors import UsageError
 from vision.segmenter import Segmenter
 
-ENDS_WITHIN_SECONDS = 2
+ENDS_WITHIN_SECONDS = 3
 
 
 def serve_chat(
@@ -37,28 +37,36 @@ def serve_chat(
         site.warm()
         print(f"The chat is at http://{host}:{port}  (Ctrl+C stops it)", file=sys.stderr)
         print(settings.printed(site.budget.total), file=sys.stderr)
-        server_for(site, host, port).run()
+        Server(site, host, port).run()
     except KeyboardInterrupt:
         pass
     finally:
         site.close()
 
 
-def server_for(site: Site, host: str, port: int) -> uvicorn.Server:
-    """The HTTP server of a site; it logs no request and does not say what it is."""
-    return uvicorn.Server(
-        uvicorn.Config(
-            site.app,
-            host=host.strip("[]"),
-            port=port,
-            log_level="warning",
-            access_log=False,
-            ws="none",
-            server_header=False,
-            timeout_graceful_shutdown=ENDS_WITHIN_SECONDS,
-            limit_concurrency=8 * site.settings.visitors,
+class Server(uvicorn.Server):
+    """Serves a site. At the end it hangs up on the tabs first, which would keep it waiting."""
+
+    def __init__(self, site: Site, host: str, port: int) -> None:
+        self._site = site
+        super().__init__(
+            uvicorn.Config(
+                site.app,
+                host=host.strip("[]"),
+                port=port,
+                log_level="warning",
+                access_log=False,
+                ws="none",
+                server_header=False,
+                timeout_graceful_shutdown=ENDS_WITHIN_SECONDS,
+                limit_concurrency=8 * site.settings.visitors,
+            )
         )
-    )
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop serving."""
+        self._site.app.close()
+        await super().shutdown(sockets)
 
 
 def require_free(host: str, port: int) -> None:

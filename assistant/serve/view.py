@@ -100,6 +100,13 @@ def error_text(error: UserError) -> str:
     return f"{plain(error.what)}\n\n{plain(error.remedy)}\n\n`{error.code}`"
 
 
+def choice_text(error: UserError) -> str:
+    """What the chat asks when a file leaves a choice; the buttons under it are the answers."""
+    if error.code == "E_SERIES_AMBIGUOUS":
+        return "This upload holds several CT series. Which one do you mean?"
+    return f"{plain(error.what)}\n\nHow do you want to open it?\n\n`{error.code}`"
+
+
 def series_label(row: SeriesInfo) -> str:
     """One DICOM series as a choice."""
     thickness = "" if row.thickness_mm is None else f", {row.thickness_mm:g} mm"

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from assistant.serve.site import Site
-from assistant.serve.start import server_for
+from assistant.serve.start import Server
 
 CONFIG = re.compile(r"window\.gradio_config = (\{.*?\});</script>", re.DOTALL)
 
@@ -33,7 +33,7 @@ def free_port() -> int:
 def served(site: Site) -> Iterator[str]:
     """Serve a site on this machine; yields its address, ends it and the site afterwards."""
     port = free_port()
-    server = server_for(site, "127.0.0.1", port)
+    server = Server(site, "127.0.0.1", port)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -84,19 +84,18 @@ class Visitor:
         return self.run("talk", [{"text": question, "files": files}])[0]
 
     def open(self, path: Path) -> list[dict[str, Any]]:
-        """Upload a CT, open it and let the page follow, so that its slices can be looked at."""
+        """Upload a CT and open it."""
         sent = self.upload(path)
         sent.raise_for_status()
-        messages = self.ask("", upload=sent.json()[0])
-        self.run("panel", ["Axial"])
-        return messages
+        return self.ask("", upload=sent.json()[0])
 
     def said(self, question: str) -> str:
         """The last words after a question."""
         return text_of(self.ask(question))
 
     def slice(self, index: int) -> str:
-        """The picture of one slice, as the page gets it."""
+        """The picture of one slice, as the page gets it once it has followed the chat."""
+        self.run("panel", ["Axial"])
         return str(self.run("move", ["Axial", index, "Abdomen", "Masks"])[0])
 
     def files(self, question: str) -> list[str]:

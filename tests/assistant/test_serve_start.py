@@ -7,6 +7,8 @@ import re
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -86,21 +88,43 @@ def test_the_package_is_light_until_it_serves() -> None:
     assert done.stdout.strip() == ""
 
 
-def test_what_a_killed_server_left_is_removed_at_the_next_start(tmp_path: Path) -> None:
+@contextmanager
+def place_of_another_process(inside: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     program = (
-        "import sys, time\nfrom assistant.serve.place import Place\nprint(Place().folder, flush=True)\ntime.sleep(60)\n"
+        "import sys\n"
+        "from assistant.serve.place import Place\n"
+        "place = Place()\n"
+        "print(place.folder, flush=True)\n"
+        "sys.stdin.read()\n"
+        "sys.exit('an error')\n"
     )
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment
-    ) as server:
-        assert server.stdout is not None
-        folder = Path(server.stdout.readline().strip())
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "TMPDIR": str(inside)},
+    ) as process:
+        assert process.stdout is not None
+        folder = Path(process.stdout.readline().strip())
         (folder / "upload").write_bytes(b"a CT")
+        yield process, folder
+
+
+def test_what_a_killed_server_left_is_removed_at_the_next_start(tmp_path: Path) -> None:
+    with place_of_another_process(tmp_path) as (process, folder):
         sweep(tmp_path)
         assert (folder / "upload").exists()
-        server.kill()
+        process.kill()
+    assert folder.exists()
     sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_ends_by_an_error_leaves_nothing(tmp_path: Path) -> None:
+    with place_of_another_process(tmp_path) as (_, folder):
+        assert folder.parent == tmp_path
     assert list(tmp_path.iterdir()) == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -258,3 +259,16 @@ def test_thirty_wrong_passwords_open_nothing_and_lock_the_door() -> None:
 
 def test_without_a_password_there_is_no_login(visitor: Visitor) -> None:
     assert visitor.http.post("/login", data={"username": "a", "password": "b"}).status_code == 404
+
+
+def test_a_server_that_ends_hangs_up_on_open_tabs_at_once(ct: Path) -> None:
+    site = Site(engine=engine("stuck"))
+    with served(site) as url:
+        visitor = Visitor(url)
+        visitor.open(ct)
+        visitor.join("talk", [{"text": "How big is the liver?", "files": []}])
+        began = time.monotonic()
+    assert time.monotonic() - began < 2.5
+    assert len(site.sessions) == 0
+    assert not site.folder.exists()
+    visitor.leave()

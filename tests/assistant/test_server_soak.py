@@ -93,7 +93,6 @@ from tests.assistant.serve_client import Visitor, served, text_of
 with served(Site()) as url:
     visitor = Visitor(url)
     assert "The CT is open" in text_of(visitor.run("open_example", [])[0])
-    visitor.run("panel", ["Axial"])
     assert "mL" in visitor.said("How big is the liver?")
     assert "data:image/png" in visitor.slice(60)
     for link in visitor.files("Generate a report."):

@@ -151,7 +151,7 @@ def _half_a_character(folder: Path) -> None:
         visitor = Visitor(url)
         visitor.open(good_file(folder))
         told = {"text": "\udcff Where is the liver?\x00", "files": []}
-        event = {"session_hash": visitor.tab, "fn_index": visitor.number("submit"), "data": [told, "Axial"]}
+        event = {"session_hash": visitor.tab, "fn_index": visitor.number("talk"), "data": [told]}
         headers = {"content-type": "application/json"}
         visitor.http.post("/gradio_api/queue/join", content=json.dumps(event), headers=headers).raise_for_status()
         ended = next(message for message in visitor.listen() if message["msg"] == "process_completed")

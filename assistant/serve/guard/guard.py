@@ -89,11 +89,16 @@ class Guard:
         self._forget = forget
         self._needs_login = needs_login
         self._only_loopback = only_loopback
+        self._closing = asyncio.Event()
         self._logins = Logins(most=settings.wrong_logins)
         a_minute = settings.uploads_a_minute
         self._upload_rate = Rate(burst=a_minute, per_second=a_minute / 60)
         per_second = settings.requests_a_second
         self._event_rate = Rate(burst=BURST_SECONDS * per_second, per_second=per_second)
+
+    def close(self) -> None:
+        """End every stream that is open to a tab; called within the loop that serves them."""
+        self._closing.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or let Gradio answer it."""
@@ -208,7 +213,7 @@ class Guard:
         ended = False
 
         async def receive() -> Message:
-            message = await visit.receive()
+            message = await self._unless_closing(visit.receive)
             if message["type"] == "http.disconnect" and not ended:
                 self._sessions.interrupt(tab)
             return message
@@ -219,6 +224,16 @@ class Guard:
             await visit.send(message)
 
         await self._app({**visit.scope, **change}, receive, send)
+
+    async def _unless_closing(self, receive: Receive) -> Message:
+        """What arrives next, or the end when the server closes first."""
+        arrives, closes = asyncio.ensure_future(receive()), asyncio.ensure_future(self._closing.wait())
+        try:
+            await asyncio.wait((arrives, closes), return_when=asyncio.FIRST_COMPLETED)
+            return arrives.result() if arrives.done() else {"type": "http.disconnect"}
+        finally:
+            arrives.cancel()
+            closes.cancel()
 
     async def _result(self, visit: Visit, token: str) -> None:
         """Hand out a file of an answer to whom it belongs to."""
