@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,6 +27,7 @@ from assistant.serve.view import (
 from assistant.serve.work import Doing, Done, Failed, run_streamed
 from vision.errors import UsageError, UserError
 from vision.io import Choices, inventory
+from vision.io.choices import ways_out
 from vision.segmenter import Progress
 
 T = TypeVar("T")
@@ -116,7 +117,7 @@ class Desk:
     def _ways_out(
         self, session: Session, upload: Path, choices: Choices, error: UserError
     ) -> Generator[None, None, dict[str, tuple[str, Choices]]]:
-        """What a person may choose after a refusal, by the value of its button; nothing where only the file can help."""
+        """What a person may choose after a refusal, by the value of its button; nothing when only another file helps."""
         if error.code in OF_SERIES:
             found = yield from _stream(session, lambda progress: inventory(upload, progress=progress))
             rows = [row for row in found if row.modality == "CT" and row.spacing_mm is not None]

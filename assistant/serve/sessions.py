@@ -19,6 +19,7 @@ from assistant.serve.failures import stopped
 from assistant.serve.settings import DEFAULTS, ServerSettings
 from vision.errors import ResourceError, UsageError
 from vision.geometry import CTVolume, Mask
+from vision.io import Choices
 from vision.segmenter import Progress, no_progress
 
 

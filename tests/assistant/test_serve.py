@@ -8,6 +8,7 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from assistant.serve.desk import LONGEST_QUESTION, Desk
@@ -16,6 +17,7 @@ from assistant.serve.settings import DEFAULTS, ServerSettings
 from assistant.serve.uploads import Uploads
 from assistant.serve.work import BLINK_SECONDS, Doing, Done, Failed, run_streamed
 from tests.assistant.fake_conversation import FakeConversation, open_fake, small_ct
+from tests.vision.small_files import nifti_bytes
 from vision.errors import Cancelled, InputRefused
 from vision.io import Choices, SeriesInfo, write_ct
 
@@ -122,10 +124,27 @@ def test_an_upload_of_several_series_asks_which_and_then_answers(
     run(desk.talk(session, "Segment the liver.", send(uploads, b"zip", ending=".zip")))
     assert [option["value"] for option in session.messages[-1]["options"]] == ["0", "1"]
     assert "41 slices" in session.messages[-1]["options"][1]["label"]
-    run(desk.choose_series(session, "7"))
+    run(desk.choose(session, "7"))
     assert session.conversation is None
-    run(desk.choose_series(session, "1"))
+    run(desk.choose(session, "1"))
     assert "1,523 mL" in last_text(session)
+    assert list(session.folder.iterdir()) == []
+
+
+def test_a_refusal_that_a_choice_settles_offers_it_and_then_answers(session: Session, uploads: Uploads) -> None:
+    both = np.stack([small_ct().hu] * 2, -1)
+    desk = Desk(open_fake, lambda progress: uploads.folder, uploads)
+    affine = small_ct().grid.affine
+    content = nifti_bytes(both, affine, fields={"qoffset_x": 40.0})
+    run(desk.talk(session, "Segment the liver.", send(uploads, content, ending=".nii")))
+    assert "`E_AFFINE_CONFLICT`" in last_text(session)
+    assert "--prefer" not in last_text(session)
+    assert [option["label"] for option in session.messages[-1]["options"]] == ["Take the sform", "Take the qform"]
+    run(desk.choose(session, "0"))
+    assert [option["label"] for option in session.messages[-1]["options"]] == ["Volume 0", "Volume 1"]
+    run(desk.choose(session, "1"))
+    assert "1,523 mL" in last_text(session)
+    assert {notice.code for notice in session.conversation.ct.warnings} >= {"W_ORIENTATION_CHOSEN"}
     assert list(session.folder.iterdir()) == []
 
 
@@ -138,7 +157,8 @@ def test_another_upload_replaces_the_one_that_waits_for_a_choice(session: Sessio
     desk = Desk(open_with, lambda progress: uploads.folder, uploads)
     waiting = send(uploads, b"zip", ending=".zip")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("assistant.serve.desk.inventory", lambda path, progress: [])
+        row = SeriesInfo(0, "id0", "CT", 40, (512, 512), (0.8, 0.8), 2.5, "LPS", 0)
+        patch.setattr("assistant.serve.desk.inventory", lambda path, progress: [row])
         run(desk.talk(session, "", waiting))
     assert (session.folder / waiting).exists()
     run(desk.talk(session, "", send(uploads, b"nifti")))
