@@ -117,7 +117,7 @@ class Desk:
     def _ways_out(
         self, session: Session, upload: Path, choices: Choices, error: UserError
     ) -> Generator[None, None, dict[str, tuple[str, Choices]]]:
-        """What a person may choose after a refusal, by the value of its button; nothing when only another file helps."""
+        """What may be chosen after a refusal, by the value of its button; nothing when the file itself is wrong."""
         if error.code in OF_SERIES:
             found = yield from _stream(session, lambda progress: inventory(upload, progress=progress))
             rows = [row for row in found if row.modality == "CT" and row.spacing_mm is not None]
