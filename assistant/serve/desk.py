@@ -77,6 +77,7 @@ class Desk:
         except UserError as error:
             session.messages.append(said(error_text(error)))
         finally:
+            session.touch()
             session.busy.release()
 
     def _open_and_ask(self, session: Session, question: str, upload: str | None) -> Iterator[None]:

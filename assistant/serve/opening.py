@@ -16,6 +16,7 @@ from assistant.serve.workers.local import LocalConversation
 from assistant.serve.workers.memory import MemoryBudget, Reservation, needed_bytes
 from assistant.serve.workers.remote import RemoteConversation
 from assistant.serve.workers.zygote import Zygote
+from vision.errors import InputRefused
 from vision.geometry import CTVolume
 from vision.io import LIMITS, Choices, inventory, load_ct
 from vision.segmenter import Progress, Segmenter
@@ -60,10 +61,16 @@ class Opening:
             ticket.leave()
 
     def _needed(self, path: Path, choices: Choices, progress: Progress) -> int:
-        """What to set aside before reading: enough for any CT while there is plenty, else what the headers say."""
+        """What to set aside before reading: enough for any CT while there is plenty, else what the headers say.
+
+        Nothing for a file whose headers are refused: reading it tells why, or what was chosen settles it.
+        """
         if self.budget.left >= LARGEST_CT:
             return LARGEST_CT
-        rows = inventory(path, progress=progress)
+        try:
+            rows = inventory(path, progress=progress)
+        except InputRefused:
+            return 0
         chosen = [row for row in rows if choices.series in (None, str(row.index), row.identifier)] or rows
         return max(
             (

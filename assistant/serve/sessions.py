@@ -71,6 +71,7 @@ class Session:
     waiting: Waiting | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     busy: threading.Lock = field(default_factory=threading.Lock)
+    clock: Callable[[], float] = time.monotonic
     used: float = 0.0
     ct_was_closed: bool = False
     shown: tuple[OpenCT | None, int] = (None, 0)
@@ -83,6 +84,10 @@ class Session:
             self.stop = threading.Event()
             if self.closed:
                 self.stop.set()
+
+    def touch(self) -> None:
+        """It is in use just now."""
+        self.used = self.clock()
 
     def adopt(self, conversation: OpenCT) -> OpenCT:
         """Make a CT that was just opened the session's. Raises Cancelled when the session was closed meanwhile."""
@@ -156,7 +161,7 @@ class Sessions:
             gone = self._spare() if len(self._sessions) >= self._settings.visitors else None
             folder = self._folder / secrets.token_hex(16)
             folder.mkdir(mode=0o700, parents=True)
-            self._sessions[tab] = Session(visitor, owner, folder, used=self._clock())
+            self._sessions[tab] = Session(visitor, owner, folder, clock=self._clock, used=self._clock())
         if gone is not None:
             gone.close()
         return self._sessions[tab]
@@ -168,7 +173,7 @@ class Sessions:
             session = self._sessions.get(tab)
             if session is None or (session.visitor, session.owner) != (visitor, owner):
                 raise _closed()
-            session.used = self._clock()
+            session.touch()
             self._sessions.move_to_end(tab)
             return session
 

@@ -270,3 +270,12 @@ def test_a_ct_that_was_closed_for_another_is_said_to_be(tmp_path: Path, desk_for
     assert conversation.closed
     run(desk_for(conversation).talk(session, "How big is the liver?", None))
     assert "`E_CT_CLOSED`" in last_text(session)
+
+
+def test_a_ct_counts_as_used_until_its_question_is_answered(tmp_path: Path, desk_for) -> None:
+    now = [0.0]
+    session = Sessions(tmp_path / "used", clock=lambda: now[0]).start("tab", visitor="v")
+    session.adopt(FakeConversation())
+    for _ in desk_for(FakeConversation()).talk(session, "Segment the liver.", None):
+        now[0] = 700.0
+    assert session.used == 700

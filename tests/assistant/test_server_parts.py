@@ -243,5 +243,8 @@ def test_a_ct_that_cannot_be_opened_gives_its_memory_and_its_place_back(tmp_path
     wrong.write_bytes(b"this is a text file")
     with pytest.raises(InputRefused):
         Opening(budget, line, lambda ct, **_: FakeConversation(ct))(wrong, Choices(), lambda step, share: None)
-    assert budget.left == budget.total
+    small = MemoryBudget(2**30)
+    with pytest.raises(InputRefused):
+        Opening(small, line, lambda ct, **_: FakeConversation(ct))(wrong, Choices(), lambda step, share: None)
+    assert (budget.left, small.left) == (budget.total, small.total)
     assert len(line) == 0
