@@ -21,7 +21,8 @@ from vision.geometry import CTVolume
 from vision.io import LIMITS, Choices, inventory, load_ct
 from vision.segmenter import Progress, Segmenter
 
-CAN_FORK = sys.platform != "win32"
+CAN_FORK = sys.platform == "linux"
+"""Windows has no fork, and Apple's libraries do not survive one."""
 LARGEST_CT = needed_bytes((LIMITS.voxels, 1, 1), (3.0, 3.0, 3.0))
 """What the largest CT that the gate lets in needs."""
 

@@ -23,7 +23,7 @@ class ServerSettings:
     uploads_lying: int = 3
     """The same in files, of one visitor."""
     uploads_a_minute: int = 12
-    """Files that one visitor, or one address, may send in a minute."""
+    """Files that one visitor may send in a minute; from one address five times as many."""
     requests_a_second: int = 20
     """Events of one visitor's page (questions, slices, buttons); those of four seconds may come at once."""
     waiting: int = 8

@@ -35,7 +35,8 @@ def serve_chat(
     site = Site(settings=settings, auth=auth, only_loopback=is_loopback(host), segmenter=segmenter, planner=planner)
     try:
         site.warm()
-        print(f"The chat is at http://{host}:{port}  (Ctrl+C stops it)", file=sys.stderr)
+        address = f"[{host.strip('[]')}]" if ":" in host else host
+        print(f"The chat is at http://{address}:{port}  (Ctrl+C stops it)", file=sys.stderr)
         print(settings.printed(site.budget.total), file=sys.stderr)
         Server(site, host, port).run()
     except KeyboardInterrupt:

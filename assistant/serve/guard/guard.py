@@ -93,6 +93,7 @@ class Guard:
         self._logins = Logins(most=settings.wrong_logins)
         a_minute = settings.uploads_a_minute
         self._upload_rate = Rate(burst=a_minute, per_second=a_minute / 60)
+        self._address_rate = Rate(burst=5 * a_minute, per_second=5 * a_minute / 60)
         per_second = settings.requests_a_second
         self._event_rate = Rate(burst=BURST_SECONDS * per_second, per_second=per_second)
 
@@ -181,7 +182,7 @@ class Guard:
     async def _upload(self, visit: Visit) -> None:
         """Take a file."""
         self._upload_rate.use(visit.visitor)
-        self._upload_rate.use(visit.address)
+        self._address_rate.use(visit.address)
         headers = Headers(scope=visit.scope)
         length = headers.get("content-length", "")
         name = await receive_upload(

@@ -69,7 +69,12 @@ class RemoteConversation:
     def start(self) -> None:
         """Start a worker. Raises the UserError that prevented it."""
         with self._turn:
-            self._start()
+            try:
+                self._start()
+            except ResourceError as error:
+                if error.code != "E_WORKER_DIED":
+                    raise
+                raise worker_died(remedy="Close other programs and open the CT again.") from None
 
     def ask(self, question: str, *, progress: Progress = no_progress) -> Answer:
         """Answer one question. `progress` is called often and may raise Cancelled: then nothing of the turn is kept.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import mmap
 import os
@@ -17,6 +16,9 @@ from typing import Any
 import numpy as np
 
 from vision.geometry import CTVolume, Grid, Notice
+
+if sys.platform == "linux":
+    import fcntl
 
 LARGEST_MESSAGE = 64 * 2**20
 Message = dict[str, Any]
