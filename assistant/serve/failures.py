@@ -14,13 +14,16 @@ KINDS: Mapping[str, type[UserError]] = MappingProxyType(
     {kind.__name__: kind for kind in (UserError, InputRefused, UsageError, ResourceError, WeightsError, Cancelled)}
 )
 
+GPU_IS_FULL = "OutOfMemoryError"
+"""torch's, by name: the server itself never loads torch."""
+
 
 def typed(error: Exception) -> UserError:
     """The error itself if a person can act on it, else one without details; the log gets its type and lines of code."""
     if isinstance(error, UserError):
         return error
     LOG.error("%s", lines_of_code(error))
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or type(error).__name__ == GPU_IS_FULL:
         return ResourceError("E_MEMORY", "There was not enough memory.", "Close other programs or open a smaller CT.")
     return UserError(
         "E_UNEXPECTED",

@@ -14,7 +14,7 @@ import pytest
 
 from assistant.serve.settings import ServerSettings
 from assistant.serve.site import Site
-from tests.assistant.serve_client import Visitor, served, text_of
+from tests.assistant.serve_client import CONFIG, Visitor, served, text_of
 from tests.assistant.serve_engine import engine, good_file
 
 PASSWORD = ("ann", "correct horse")
@@ -194,6 +194,8 @@ def test_another_site_can_send_nothing(visitor: Visitor) -> None:
     assert visitor.http.get("/", headers={"host": "evil.example"}).status_code == 421
     forwarded = visitor.http.get("/", headers={"x-forwarded-host": "evil.example"})
     assert "evil.example" not in forwarded.text
+    asked = json.loads(CONFIG.findall(visitor.http.get("/?deep_link=" + "a" * 20).text)[0])
+    assert asked["deep_link_state"] == "none"
 
 
 def test_a_page_that_sends_too_much_is_slowed(url: str) -> None:

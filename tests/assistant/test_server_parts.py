@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assistant.serve.failures import KINDS, packed, unpacked
+from assistant.serve.failures import KINDS, packed, typed, unpacked
 from assistant.serve.opening import Opening
 from assistant.serve.workers.line import Line, waiting_words
 from assistant.serve.workers.masks import MaskRecord, pack_masks, unpack_masks
@@ -21,7 +21,7 @@ from assistant.serve.workers.wire import Wire, read_shared, share, share_ct, sha
 from assistant.serve.workers.zygote import Zygote
 from tests.assistant.fake_conversation import FakeConversation
 from tests.assistant.serve_engine import engine, good_file, tall_ct
-from vision.errors import InputRefused, ResourceError, UsageError
+from vision.errors import InputRefused, ResourceError
 from vision.geometry import CTVolume, Grid, Mask, Notice
 from vision.io import Choices
 
@@ -76,6 +76,15 @@ def test_errors_cross_with_their_kind_code_and_words() -> None:
         assert (type(error), error.code, error.what, error.remedy) == (kind, "E_X", "What.", "Remedy.")
 
 
+def test_a_full_gpu_is_said_to_be_one_and_what_is_unknown_says_nothing() -> None:
+    full = type("OutOfMemoryError", (RuntimeError,), {})
+    assert [typed(error).code for error in (full("CUDA"), MemoryError(), KeyError("DOE"))] == [
+        "E_MEMORY",
+        "E_MEMORY",
+        "E_UNEXPECTED",
+    ]
+
+
 def masks() -> dict[str, Mask]:
     lesion, all_of_it = np.zeros(GRID.shape, dtype=bool), np.ones(GRID.shape, dtype=bool)
     lesion[2:5, 1:4, 0:3] = np.random.default_rng(1).random((3, 3, 3)) < 0.5
@@ -115,7 +124,7 @@ def test_a_mask_without_its_bits_or_of_an_unknown_structure_is_refused() -> None
     records, bits = pack_masks({"F1": masks()["F1"]})
     with pytest.raises(ValueError, match="longer than their bits"):
         unpack_masks(records, bits[:-1], GRID)
-    with pytest.raises(UsageError, match="E_STRUCTURE"):
+    with pytest.raises(ValueError, match="no such structure"):
         unpack_masks([MaskRecord(id="F1", structure="x", score=None, start=(0, 0, 0), stop=(0, 0, 0))], b"", GRID)
 
 

@@ -122,7 +122,7 @@ class Guard:
             require_own_page(headers)
             if not is_allowed(scope["method"], scope["path"]):
                 raise not_found()
-            visit = Visit(_without(scope, DROPPED_HEADERS), body.receive, send, secret or "", user or "")
+            visit = Visit(_stripped(scope), body.receive, send, secret or "", user or "")
             if secret is None and scope["path"] == "/" and not enters:
                 await HTMLResponse(COME_IN)(scope, receive, send)
             elif scope["path"] == "/login":
@@ -132,15 +132,16 @@ class Guard:
             else:
                 if self._needs_login and user is None:
                     raise Refused(401, "E_LOGIN", "You are not logged in.", "Reload the page and log in.")
-                await self._answer(visit)
+                query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
+                await self._answer(visit, query.get("session_hash", ""))
         except Refused as refused:
             response = refused.response()
             if scope["method"] == "POST" and not await body.ends_soon():
                 response.headers["Connection"] = "close"
             await response(scope, receive, send)
 
-    async def _answer(self, visit: Visit) -> None:
-        """Serve what belongs to a visitor."""
+    async def _answer(self, visit: Visit, session_hash: str) -> None:
+        """Serve what belongs to a visitor; `session_hash` is the browser's name of the tab, if the query gives one."""
         path = visit.scope["path"]
         if not visit.secret:
             raise Refused(403, "E_VISITOR", "Your browser sent no cookie.", "Allow cookies and reload the page.")
@@ -151,8 +152,7 @@ class Guard:
         elif path == "/gradio_api/queue/join":
             await self._event(visit)
         elif path == "/gradio_api/queue/data":
-            query = dict(parse_qsl(visit.scope["query_string"].decode("latin-1")))
-            tab = visit.tab(query.get("session_hash", ""))
+            tab = visit.tab(session_hash)
             await self._listen(visit, {"query_string": urlencode({"session_hash": tab}).encode()}, tab)
         else:
             tab = visit.tab(path.rpartition("/")[2])
@@ -248,7 +248,8 @@ class Guard:
         await response(visit.scope, visit.receive, visit.send)
 
 
-def _without(scope: Scope, names: frozenset[str]) -> Scope:
-    """A request without some of its headers."""
-    dropped = {name.encode() for name in names}
-    return {**scope, "headers": [(name, value) for name, value in scope["headers"] if name.lower() not in dropped]}
+def _stripped(scope: Scope) -> Scope:
+    """A request without its query, which the page has no need of, and without headers that would be believed."""
+    dropped = {name.encode() for name in DROPPED_HEADERS}
+    headers = [(name, value) for name, value in scope["headers"] if name.lower() not in dropped]
+    return {**scope, "headers": headers, "query_string": b""}

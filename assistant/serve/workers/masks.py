@@ -9,9 +9,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from vision.geometry import Grid, Mask
-from vision.structures import by_name
+from vision.structures import STRUCTURES
 
 EMPTY = (0, 0, 0)
+KNOWN = frozenset(structure.name for structure in STRUCTURES)
 
 
 class MaskRecord(BaseModel):
@@ -53,7 +54,8 @@ def unpack_masks(records: Sequence[MaskRecord], bits: bytes, grid: Grid) -> dict
     """The masks of `pack_masks` on a CT's grid. Raises ValueError for a box or bits that do not fit it."""
     masks, read = {}, 0
     for record in records:
-        by_name(record.structure)
+        if record.structure not in KNOWN:
+            raise ValueError("there is no such structure")
         spans = list(zip(record.start, record.stop, grid.shape, strict=True))
         empty = record.start == record.stop == EMPTY
         if not empty and any(not 0 <= a < b <= n for a, b, n in spans):

@@ -97,6 +97,7 @@ def work(wire: Wire, *, make: Callable[[], Any], threads: int) -> None:
         if "ask" in message:
             turn.begin()
             known = _answer(conversation, message["ask"], turn, known)
+            _leave_the_gpu()
 
 
 def _open(turn: Turn, make: Callable[[], Any]) -> Conversation:
@@ -126,6 +127,15 @@ def _answer(conversation: Conversation, question: str, turn: Turn, known: dict[s
     turn.send(reply, memory)
     os.close(memory)
     return masks
+
+
+def _leave_the_gpu() -> None:
+    """Give back what torch keeps on the GPU for a next question, which may be another worker's."""
+    if "torch" in sys.modules:
+        import torch
+
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
 
 
 def _end_with(wire: Wire) -> None:
