@@ -17,7 +17,7 @@ from assistant.grounding import verify
 from assistant.plan import SKILL_NAMES, SkillCall
 from assistant.records import AnswerRecord, Finding
 from assistant.report import report_html
-from assistant.serve.view import plain
+from assistant.serve.page.view import plain
 from assistant.skills.describe import ct_facts
 from prompts.replies import REPLIES
 from tests.assistant.small_scenes import PlanOf, call

@@ -155,7 +155,7 @@ def test_unsafe_code_is_found(code: str) -> None:
     ("code", "where"),
     [
         ("network.eval()", "vision/models/compact.py"),
-        ("demo.launch(share=False)", "assistant/serve/build.py"),
+        ("demo.launch(share=False)", "assistant/serve/page/build.py"),
         ("re.compile('a')", "vision/io/hu.py"),
         ("numpy.load(file)", "vision/io/hu.py"),
         ("connection.recv_bytes(10)", "assistant/serve/work.py"),

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from assistant.records import readable
-from assistant.serve.sessions import OpenCT, Session, Waiting
-from assistant.serve.uploads import Uploads, describe_upload
-from assistant.serve.view import (
+from assistant.serve.page.view import (
     answer_text,
     choice_text,
     ct_line,
@@ -24,6 +22,8 @@ from assistant.serve.view import (
     step_message,
     trace_message,
 )
+from assistant.serve.sessions import OpenCT, Session, Waiting
+from assistant.serve.uploads import Uploads, describe_upload
 from assistant.serve.work import Doing, Done, Failed, run_streamed
 from vision.errors import UsageError, UserError
 from vision.io import Choices, inventory

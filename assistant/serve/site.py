@@ -13,10 +13,10 @@ from fastapi import FastAPI
 from starlette.routing import Mount
 
 from assistant.plan import Planner
-from assistant.serve.build import PINS, build_page, look
 from assistant.serve.desk import Desk, Opener
 from assistant.serve.guard import Guard
 from assistant.serve.opening import CAN_FORK, Opening, in_threads, in_workers
+from assistant.serve.page.build import PINS, build_page, look
 from assistant.serve.place import Place
 from assistant.serve.sessions import Sessions
 from assistant.serve.settings import DEFAULTS, SHARE_OF_MEMORY, ServerSettings

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from assistant.serve import ServerSettings, launch
-from assistant.serve.build import PINS
 from assistant.serve.guard.origins import is_loopback
+from assistant.serve.page.build import PINS
 from assistant.serve.place import PREFIX, sweep
 from assistant.serve.site import GRADIO_FOLDER, Site
 from assistant.serve.start import require_safe

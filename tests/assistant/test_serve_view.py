@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from assistant.serve.downloads import FILES, Takeaway
-from assistant.serve.view import answer_text, files_html, findings_html, picture_html, plain, warnings_html
-from assistant.serve.viewer import first_slice, picture, plane_of, slice_range
+from assistant.serve.page.view import answer_text, files_html, findings_html, picture_html, plain, warnings_html
+from assistant.serve.page.viewer import first_slice, picture, plane_of, slice_range
 from tests.assistant.fake_conversation import FakeConversation, small_ct
 from vision.errors import UsageError
 from vision.geometry import CTVolume, Notice

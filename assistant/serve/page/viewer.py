@@ -8,8 +8,8 @@ from types import MappingProxyType
 from assistant.panes import FULL_FILL, PLANES, WINDOWS_HU, Plane, slice_count
 from assistant.preview import key_slice, render_slice
 from assistant.records import Finding
+from assistant.serve.page.view import NO_CT, picture_html
 from assistant.serve.sessions import OpenCT
-from assistant.serve.view import NO_CT, picture_html
 from vision.errors import UsageError
 from vision.geometry import Box, Grid
 from vision.structures import by_name

@@ -10,13 +10,13 @@ from typing import Any
 import gradio as gr
 
 from assistant.records import Finding
-from assistant.serve import viewer
 from assistant.serve.desk import Desk
 from assistant.serve.failures import typed
 from assistant.serve.guard.guard import VISITOR_HEADER
-from assistant.serve.layout import Parts
+from assistant.serve.page import viewer
+from assistant.serve.page.layout import Parts
+from assistant.serve.page.view import busy_html, ct_line, error_text, files_html, findings_html, said, warnings_html
 from assistant.serve.sessions import Session, Sessions
-from assistant.serve.view import busy_html, ct_line, error_text, files_html, findings_html, said, warnings_html
 from vision.errors import UserError
 from vision.structures import by_name
 

@@ -13,8 +13,8 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 import gradio as gr
 
 from assistant.serve.desk import Desk
-from assistant.serve.events import Events
-from assistant.serve.layout import lay_out
+from assistant.serve.page.events import Events
+from assistant.serve.page.layout import lay_out
 from assistant.serve.sessions import Sessions
 from assistant.serve.settings import ServerSettings
 
@@ -71,7 +71,7 @@ def build_page(desk: Desk, sessions: Sessions, settings: ServerSettings) -> gr.B
 
 def look() -> dict[str, Any]:
     """Theme, style and script of the page."""
-    static = files("assistant.serve") / "static"
+    static = files("assistant.serve.page") / "static"
     theme = gr.themes.Base(
         primary_hue="sky",
         neutral_hue="slate",

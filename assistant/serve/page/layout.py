@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import gradio as gr
 
 from assistant.panes import PLANES, WINDOWS_HU
+from assistant.serve.page.view import EXAMPLES, HEADER, NO_CT, NO_FINDINGS, busy_html, files_html
+from assistant.serve.page.viewer import NO_OVERLAY, OVERLAYS
 from assistant.serve.uploads import ACCEPTED
-from assistant.serve.view import EXAMPLES, HEADER, NO_CT, NO_FINDINGS, busy_html, files_html
-from assistant.serve.viewer import NO_OVERLAY, OVERLAYS
 
 PLACEHOLDER = "Ask about the CT, or drop a NIfTI file or a zip of DICOM here"
 WELCOME = "### Open a CT, then ask\nDrop a file into the box below, or open the example CT."
