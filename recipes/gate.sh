@@ -36,11 +36,12 @@ echo "== Orientation and units"
 echo "== Other bodies"
 "${slow[@]}" tests/vision/test_io_body.py
 
-# 6. What the gate costs beside the plain libraries, on a CT of 512 x 512 x 300 voxels made for it, in both forms.
+# 6. What the gate costs beside the plain libraries, on a CT of 512 x 512 x 300 voxels made for it, in three forms.
 echo "== Opening"
 "$python" -m tests.make_large_ct "$out/large"
 "$bodymaps" benchmark-opening "$out/large/ct.nii.gz" | tee "$out/opening-nifti.txt"
 "$bodymaps" benchmark-opening "$out/large/dicom" | tee "$out/opening-dicom.txt"
+"$bodymaps" benchmark-opening "$out/large/jpegls" | tee "$out/opening-jpegls.txt"
 
 # 7. Batches killed at random moments and resumed: the same bytes as one that was not.
 echo "== Killed batches"

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from pydicom.uid import JPEGLSLossless
 
 from tests.vision.small_files import dicom_slices, write_series
 from vision.geometry import CTVolume, Grid
@@ -30,13 +31,16 @@ def large_ct() -> CTVolume:
 
 
 def main(folder: Path) -> None:
-    """Write ct.nii.gz, and dicom/ with a file a slice."""
+    """Write ct.nii.gz, and a file a slice in dicom/ as it is, and in jpegls/ losslessly compressed."""
     ct = large_ct()
     write_ct(ct, folder / "ct.nii.gz")
     slices = dicom_slices(ct.hu, PixelSpacing=[0.75, 0.75], SliceThickness="1.5")
     for k, one in enumerate(slices):
         one.ImagePositionPatient = [-190.0, -190.0, -300.0 + SPACING_MM[2] * k]
     write_series(folder / "dicom", slices)
+    for one in slices:
+        one.compress(JPEGLSLossless)
+    write_series(folder / "jpegls", slices)
 
 
 if __name__ == "__main__":
