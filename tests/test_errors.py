@@ -11,7 +11,7 @@ import pytest
 from tests.errors_page import GAP, MAKERS, PAGE, ErrorSite, calls_of, page, shown, sites
 from tests.sources import SOURCES, parse, relative
 
-PASSED_ON = {"vision/io/refusal.py", "assistant/batch/run.py", "vision/io/apart.py", "vision/io/orientation.py"}
+PASSED_ON = {"vision/io/refusal.py", "assistant/batch/run.py", "vision/io/apart.py", "vision/io/nifti/orientation.py"}
 """Files that give an error of elsewhere its class back, or a remedy more, and so write no code."""
 SHORTEST_SENTENCE = 8
 OUR_OWN_NAMES = {
