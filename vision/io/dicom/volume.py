@@ -13,7 +13,7 @@ from vision.io.dicom.layout import layout_of
 from vision.io.dicom.pixels import stored_planes
 from vision.io.dicom.series import FEWEST_SLICES, Series
 from vision.io.dicom.slice import Slice
-from vision.io.hu import HIGHEST, LOWEST, to_hu
+from vision.io.hu import HIGHEST, LOWEST, to_hu, without_offset
 from vision.io.judge import judged
 from vision.io.refusal import LIMITS, Limits
 
@@ -35,6 +35,9 @@ def read_series_ct(series: Series, limits: Limits, *, choices: Choices = ASK) ->
     layout = layout_of(slices, choices, limits)
     notices = [*series.notices, *layout.notices, *_slice_notices(slices)]
     hu, found = to_hu(_scaled(slices), 1.0, 0.0)
+    if choices.fix_offset:
+        hu, fixed = without_offset(hu)
+        found += fixed
     return judged(layout.arrange(hu), layout.grid, facts=_common_facts(slices), notices=(*notices, *found))
 
 
