@@ -10,6 +10,8 @@ from pathlib import Path
 
 from assistant.batch.manifest import SUFFIXES, TABLE_NAME, read_manifest
 from vision.errors import InputRefused, UsageError
+from vision.io.files.entries import JUNK, file_entry
+from vision.io.files.sniff import is_dicom
 from vision.io.refusal import refusing
 
 CT_SUFFIXES = (".nii.gz", ".nii", ".zip")
@@ -126,7 +128,7 @@ def _cts_in(folder: Path, out: Path) -> list[Path]:
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     others = [entry for entry in entries if entry.resolve() != out]
     inside = [entry for entry in others if entry.is_dir() or _is_ct_file(entry)]
-    if inside:
+    if inside and not any(map(_is_slice, others)):
         return [(_own_ct(entry) or entry) if entry.is_dir() else entry for entry in inside]
     return [folder] if others else []
 
@@ -134,6 +136,16 @@ def _cts_in(folder: Path, out: Path) -> list[Path]:
 def _own_ct(folder: Path) -> Path | None:
     """The file that a case folder keeps its CT in, None when it has none."""
     return next((folder / name for name in CT_NAMES if (folder / name).is_file()), None)
+
+
+def _is_slice(path: Path) -> bool:
+    """Whether a file begins as DICOM: the folder is then one study, whatever else lies in it."""
+    if path.name in JUNK or not path.is_file():
+        return False
+    try:
+        return is_dicom(file_entry(path).start())
+    except InputRefused:
+        return False
 
 
 def _is_ct_file(path: Path) -> bool:

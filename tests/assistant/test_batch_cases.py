@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from assistant.batch.cases import find_cts, name_cases, opaque_name, own_name
+from tests.vision.small_files import dicom_bytes, dicom_slices, write_series
 from vision.errors import InputRefused, UsageError
 
 KEY = bytes(range(32))
@@ -38,6 +39,18 @@ def test_folder_that_keeps_a_ct_is_one_case(tmp_path: Path) -> None:
 def test_folder_of_dicom_files_is_one_case(tmp_path: Path) -> None:
     touch(tmp_path / "series" / "1.dcm", tmp_path / "series" / "2.dcm")
     assert found(tmp_path / "series") == [("series", "series")]
+
+
+def test_folder_of_slices_is_one_case_whatever_else_lies_in_it(tmp_path: Path) -> None:
+    folder = write_series(tmp_path / "series", dicom_slices()[:2])
+    touch(folder / "SR" / "report", folder / "notes.zip", folder / "copy.nii")
+    assert found(folder) == [("series", "series")]
+
+
+def test_an_index_of_dicom_makes_no_case_of_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "DICOMDIR").write_bytes(dicom_bytes(dicom_slices()[0]))
+    touch(tmp_path / "one" / "1", tmp_path / "two" / "1")
+    assert found(tmp_path) == [("one", "one"), ("two", "two")]
 
 
 def test_results_among_the_cts_are_no_case(tmp_path: Path) -> None:

@@ -192,6 +192,7 @@ def _misdescribed() -> tuple[Row, ...]:
         row("no hash", "lacks the key 'sha256'", lambda d: d.pop("sha256")),
         row("no widths", "lacks the key 'widths'", lambda d: d["network"].pop("widths")),
         row("hash that is none", "64 hexadecimal", lambda d: d.update(sha256=7)),
+        row("steps of 400 digits", "trained_steps", lambda d: d.update(trained_steps=10**400)),
         row("steps below 0", "trained_steps", lambda d: d.update(trained_steps=-1)),
         row("names left out as one text", "left_out", lambda d: d.update(left_out="liver")),
         row("recipe as a list", "recipe", lambda d: d.update(recipe=[1])),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,13 @@ def in_order(folder: Path) -> None:
     ct = read_ct(header_of()(folder), choices=Choices(fix_offset=True, resample=True, prefer="qform"))
     assert is_the_body(ct)
     assert {notice.code for notice in ct.warnings} == {notice.code for notice in read_ct(folder / "ct.nii.gz").warnings}
+
+
+def ringed(added: int, ring: int) -> Callable[[], np.ndarray]:
+    """The body with a number added inside the round field of view of a scanner, and padding around it."""
+    x, y = np.meshgrid(*(np.linspace(-1, 1, n) for n in SHAPE[:2]), indexing="ij")
+    outside = np.broadcast_to((np.hypot(x, y) > 1)[..., None], SHAPE)
+    return lambda: np.where(outside, ring, np.maximum(body_hu(), -1024) + added).astype(np.int16)
 
 
 VALUES: tuple[Row, ...] = (
@@ -98,6 +106,22 @@ VALUES: tuple[Row, ...] = (
         voxels_of(lambda: UNSIGNED),
         choices=Choices(fix_offset=True),
         hu=body_hu,
+    ),
+    *(
+        offers(
+            refused(61, f"{added} added, a ring of {ring} around", "E_HU", voxels_of(ringed(added, ring))),
+            "--fix-offset",
+        )
+        for added in (1000, 1024)
+        for ring in (-1000, -2000)
+    ),
+    warned(
+        61,
+        "1024 added with a ring of padding, taken away",
+        "W_OFFSET_FIXED",
+        voxels_of(ringed(1024, -2000)),
+        choices=Choices(fix_offset=True),
+        hu=ringed(0, -1024),
     ),
     Row(61, "choices that nothing asks for", "opened exactly", in_order),
     refused(62, "signs wrapped to 64512 and more", "E_HU", voxels_of(lambda: body_hu().view(np.uint16))),

@@ -134,11 +134,12 @@ def test_a_reader_beyond_its_memory_is_told_so(ct_file: Path) -> None:
 
 
 def test_the_reader_confines_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    limits: dict[int, int] = {}
-    monkeypatch.setattr(resource, "setrlimit", lambda what, pair: limits.__setitem__(what, pair[0]))
+    limits: dict[int, tuple[int, int]] = {}
+    monkeypatch.setattr(resource, "setrlimit", lambda what, pair: limits.__setitem__(what, pair))
     monkeypatch.setattr(resource, "getrlimit", lambda what: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     confine(Limits(memory=3 << 30, seconds=7))
-    assert limits == {resource.RLIMIT_AS: 3 << 30, resource.RLIMIT_CPU: 8, resource.RLIMIT_CORE: 0}
+    for_good = {resource.RLIMIT_AS: 3 << 30, resource.RLIMIT_CPU: 8, resource.RLIMIT_CORE: 0}
+    assert limits == {what: (most, most) for what, most in for_good.items()}
 
 
 def test_the_answer_of_the_child_is_plain_json(ct_file: Path) -> None:

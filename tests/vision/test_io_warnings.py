@@ -37,9 +37,10 @@ def test_nifti_is_accepted_with_a_warning(content, code: str, tmp_path: Path) ->
     assert code in codes(loaded(tmp_path, content()))
 
 
-def test_a_whole_thin_unclipped_ct_warns_of_contrast_only(tmp_path: Path) -> None:
+@pytest.mark.parametrize("step_mm", [5.0, 5.0000005])
+def test_a_whole_thin_unclipped_ct_warns_of_contrast_only(step_mm: float, tmp_path: Path) -> None:
     affine = AFFINE.copy()
-    affine[2, 2] = 5.0
+    affine[2, 2] = step_mm
     hu = body_hu((26, 24, 40))
     assert codes(loaded(tmp_path, nifti_gz(hu, affine))) == {"W_CONTRAST_UNKNOWN"}
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from vision.errors import UserError
+from vision.errors import ResourceError, UserError
 from vision.io.choices import Choices
 from vision.io.load import read_ct, read_inventory
-from vision.io.refusal import Limits, refusing
+from vision.io.refusal import Limits
 
 
 def answer(request: dict[str, Any], descriptor: int) -> dict[str, Any]:
@@ -25,8 +25,10 @@ def answer(request: dict[str, Any], descriptor: int) -> dict[str, Any]:
     if request["task"] == "inventory":
         return {"series": [asdict(row) for row in read_inventory(path, limits=limits)]}
     ct = read_ct(path, choices=Choices(**request["choices"]), limits=limits)
-    with refusing("E_MEMORY", "The CT cannot be handed over"):
+    try:
         _write(ct.hu, descriptor)
+    except OSError:
+        raise ResourceError("E_MEMORY", "The CT needs more memory than there is.", "Crop it to the abdomen.") from None
     return {
         "shape": ct.grid.shape,
         "affine": ct.grid.affine.tolist(),
@@ -45,14 +47,15 @@ def _write(hu: np.ndarray, descriptor: int) -> None:
 
 
 def confine(limits: Limits) -> None:
-    """Give up what a reader does not need: memory and processor time without end, core dumps, new processes."""
+    """Give up for good what a reader does not need: memory and processor time without end, and core dumps."""
     for what, most in (
         (resource.RLIMIT_AS, limits.memory),
         (resource.RLIMIT_CPU, int(limits.seconds) + 1),
         (resource.RLIMIT_CORE, 0),
     ):
         _, hard = resource.getrlimit(what)
-        resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+        least = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(what, (least, least))
 
 
 def main(descriptor: int) -> None:

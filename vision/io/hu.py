@@ -17,6 +17,7 @@ NORMALISED_RANGE = 20.0
 NONFINITE_SHARE = 1e-3
 SLAB_VOXELS = 1 << 20
 OFFSET = 1024
+THIN_AS_AIR_HU = -900
 LARGEST_HU = 30000
 """Extended scales, ten times the usual one for metal, end at 30710; what is above means nothing."""
 CEILINGS_HU = (3071, 3072, 3095, 4095)
@@ -74,7 +75,7 @@ def without_offset(hu: np.ndarray) -> tuple[np.ndarray, list[Notice]]:
     histogram = HUHistogram.of(hu)
     if not histogram.is_offset:
         return hu, []
-    fixed = hu - hu.dtype.type(OFFSET)
+    fixed = np.maximum(hu - hu.dtype.type(OFFSET), hu.dtype.type(AIR_HU))
     air = HUHistogram.of(fixed).peak(-1100, -850)
     text = f"{OFFSET} was subtracted from every voxel, as chosen; most of the air then has {air} HU."
     return fixed, [Notice("W_OFFSET_FIXED", text)]
@@ -153,9 +154,13 @@ class HUHistogram:
 
     @property
     def is_offset(self) -> bool:
-        """Whether air lies near 0 and most of the rest near 1024, as unsigned files without a rescale have it."""
-        nothing_below = self.share(LOWEST, -50) < 0.005 and self.share(0, 124) > 0.05
-        return nothing_below and self.share(874, 1274) > 0.6 * self.share(200, HIGHEST)
+        """Whether air lies near 0 and most of the rest near 1024, as unsigned files without a rescale have it.
+
+        What is as thin as air or thinner says nothing: it may be the padding around the field of view.
+        """
+        inside = self.share(THIN_AS_AIR_HU, HIGHEST)
+        air_near_0 = self.share(THIN_AS_AIR_HU, -50) < 0.005 * inside and self.share(-50, 124) > 0.05 * inside
+        return air_near_0 and self.share(874, 1274) > 0.6 * self.share(200, HIGHEST)
 
     @property
     def clipped_low(self) -> bool:
@@ -187,15 +192,15 @@ def check_hu(hu: np.ndarray, histogram: HUHistogram) -> list[Notice]:
         )
     if high - low < NORMALISED_RANGE:
         raise _other_scale(f"The values span only {float(hu.max()) - float(hu.min()):.3g}: they were normalised")
+    if histogram.is_offset:
+        raise InputRefused(
+            "E_HU",
+            "The values seem to be HU with 1024 added; these are not Hounsfield units.",
+            "Export the CT again in Hounsfield units, or subtract 1024 with --fix-offset.",
+        )
     if histogram.share(LOWEST, -50) < 0.005:
         if high <= 255:
             raise _other_scale(f"The values run from {low} to {high}: a window was stored in 8 bits")
-        if histogram.is_offset:
-            raise InputRefused(
-                "E_HU",
-                "The values seem to be HU with 1024 added; these are not Hounsfield units.",
-                "Export the CT again in Hounsfield units, or subtract 1024 with --fix-offset.",
-            )
         raise _not_ct(f"no voxel shows the density of air or fat (the values run from {low} to {high})")
     body = histogram.share(-300, HIGHEST)
     soft = histogram.share(-150, 300)

@@ -36,7 +36,7 @@ def judged(
     covered = {f"{name}_mm": round(body.covered_mm(name), 1) for name in REGIONS if name in body.regions}
     step = grid.spacing_mm[grid.axis_of(2)]
     thickness = max(step, float(facts.get("slice_thickness_mm", 0.0)))
-    if thickness > THICK_MM:
+    if thickness > THICK_MM + 1e-3:
         text = f"Slices are {thickness:g} mm thick: sizes along the body and small lesions are less certain."
         found.append(Notice("W_THICK_SLICES", text))
     if sum(covered.values()) < COVERAGE_MM:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
@@ -20,6 +19,7 @@ NETWORK_KEYS = ("channels", "widths", "spacing_mm", "window_hu")
 MOST_BYTES = 1 << 20
 MOST_LEVELS = 8
 MOST_WIDTH = 1024
+LARGEST_NUMBER = 1e12
 SPACING_MM = (0.5, 10.0)
 WINDOW_HU = (-2000.0, 10_000.0)
 
@@ -131,7 +131,7 @@ def _are_texts(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST_NUMBER
 
 
 def _is_width(value: Any) -> bool:

@@ -38,14 +38,17 @@ def read_weights(file: Path, sha256: str) -> tuple[bytes, dict[str, StoredTensor
     Raises WeightsError: E_WEIGHTS_MISSING, E_WEIGHTS_UNSAFE for a checkpoint that could run code, in its place or
     beside it, and E_WEIGHTS_CORRUPT, naming the first bad tensor where there is one. Nothing is ever unpickled.
     """
-    _refuse_checkpoints_beside(file)
-    if not file.is_file():
-        raise WeightsError(
-            "E_WEIGHTS_MISSING", f"{file.name} is not there.", "Install the package again; the wheel holds it."
-        )
-    if file.stat().st_size > MOST_BYTES:
-        _corrupt(f"{file.name} is larger than {MOST_BYTES >> 30} GiB")
-    content = file.read_bytes()
+    try:
+        _refuse_checkpoints_beside(file)
+        if not file.is_file():
+            raise FileNotFoundError
+        if file.stat().st_size > MOST_BYTES:
+            _corrupt(f"{file.name} is larger than {MOST_BYTES >> 30} GiB")
+        content = file.read_bytes()
+    except OSError as error:
+        state = "is not there" if isinstance(error, FileNotFoundError) else "cannot be read"
+        remedy = "Install the package again; the wheel holds it."
+        raise WeightsError("E_WEIGHTS_MISSING", f"{file.name} {state}.", remedy) from None
     refuse_checkpoint(content, file.name)
     tensors = _table(content, file.name)
     if hashlib.sha256(content).hexdigest() != sha256:

@@ -18,7 +18,6 @@ QFORM = ("quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffs
 XFORM_CODES = range(6)
 INTENTS = (0, *range(2, 25), *range(1001, 1012), *range(2001, 2019))
 TIME_UNITS = (0, 8, 16, 24, 32, 40, 48)
-SLICE_CODES = range(7)
 EXTENTS = (0, 16384)
 """SPM writes 16384, as Analyze wanted it; all others 0."""
 LARGEST_VALUE = 1e5
