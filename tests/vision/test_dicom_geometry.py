@@ -12,7 +12,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileDataset
 
-from tests.catalogue.make_dicom import one, series_of, shifted, shows_the_sphere, sphere_series
+from tests.catalogue.make_dicom import Change, every, one, series_of, shifted, shows_the_sphere, sphere_series
 from tests.vision.small_files import body_hu, dicom_slices, write_series
 from vision.errors import InputRefused
 from vision.geometry import CTVolume
@@ -102,6 +102,35 @@ def test_what_a_tilted_scan_does_not_cover_becomes_air(tmp_path: Path) -> None:
     ct = read_ct(path, choices=Choices(resample=True))
     assert (ct.hu[:, -1, 0] == -1024).all()
     assert (ct.hu[:, 0, -1] == -1024).all()
+
+
+def turned(degrees: float, decimals: int) -> Change:
+    """Slices turned in their planes, their directions written with so many decimals."""
+    c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    directions = np.round([c, s, 0, -s, c, 0], decimals).tolist()
+    return every(ImageOrientationPatient=directions)
+
+
+@pytest.mark.parametrize("degrees", [5, 26.6, 33, 44.9])
+def test_directions_of_three_decimals_change_no_length(degrees: float, tmp_path: Path) -> None:
+    rounded, exact = (
+        read_ct(series_of(turned(degrees, decimals))(tmp_path / str(decimals))).grid for decimals in (3, 16)
+    )
+    assert np.allclose(rounded.spacing_mm, (10, 9, 8), rtol=1e-6)
+    apart = rounded.to_mm(np.array([[25, 23, 19]])) - exact.to_mm(np.array([[25, 23, 19]]))
+    # Half of the last decimal in each direction, over the 333 mm to the far corner.
+    assert np.linalg.norm(apart) < 5e-4 * np.sqrt(2) * 333
+
+
+def test_slices_of_slightly_other_directions_lie_along_one_normal(tmp_path: Path) -> None:
+    def lean(slices: list[FileDataset]) -> None:
+        for each in slices:
+            each.ImagePositionPatient = [-1200.0, -100.0, each.ImagePositionPatient[2]]
+        slices[-1].ImageOrientationPatient = [1, 0, 0.0009, 0, 1, 0]
+
+    ct = read_ct(series_of(lean)(tmp_path))
+    assert np.allclose(ct.grid.spacing_mm, (10, 9, 8), rtol=1e-6)
+    assert np.array_equal(ct.hu, body_hu())
 
 
 @pytest.mark.parametrize(("shift_mm", "opens"), [(0.4, True), (0.6, False)])

@@ -54,7 +54,7 @@ def layout_of(slices: Sequence[Slice], choices: Choices, limits: Limits) -> Layo
     """
     first = slices[0]
     positions = np.array([one.position for one in slices])
-    distances = np.array([one.distance for one in slices])
+    distances = positions @ first.normal
     tilt = _tilt_degrees(positions, first)
     if tilt and not choices.resample:
         raise InputRefused(

@@ -202,14 +202,22 @@ def _without_copies(group: list[Slice]) -> tuple[list[Slice], int]:
 
 
 def _at_places(group: list[Slice]) -> list[list[Slice]]:
-    ordered = sorted(group, key=lambda one: one.distance)
     places: list[list[Slice]] = []
-    for one in ordered:
-        if places and one.distance - places[-1][0].distance < SAME_PLACE_MM:
+    start = 0.0
+    for height, one in _by_height(group):
+        if places and height - start < SAME_PLACE_MM:
             places[-1].append(one)
         else:
             places.append([one])
+            start = height
     return places
+
+
+def _by_height(group: list[Slice]) -> list[tuple[float, Slice]]:
+    """Parallel slices in order, each after its place in mm along one normal."""
+    normal = group[0].normal
+    placed = [(sum(a * b for a, b in zip(normal, one.position, strict=True)), one) for one in group]
+    return sorted(placed, key=lambda pair: pair[0])
 
 
 def _repeats(group: list[Slice]) -> bool:
@@ -224,7 +232,7 @@ def _series(
     count: int | None = None,
     problem: InputRefused | None = None,
 ) -> Series:
-    ordered = sorted(slices, key=lambda one: one.distance)
+    ordered = [one for _, one in _by_height(slices)]
     counted = len(ordered) if count is None else count
     return Series(_identifier(ordered), tuple(ordered), counted, dropped, notices, problem, _are_derived(slices))
 

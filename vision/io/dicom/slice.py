@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
+from math import sqrt
 from typing import TYPE_CHECKING
 
 from vision.errors import InputRefused
@@ -34,7 +35,8 @@ KINDS = frozenset(_KINDS.split())
 PASSES = ("AcquisitionNumber", "TemporalPositionIdentifier", "AcquisitionTime", "ContentTime")
 FRAME_PASSES = ("FrameAcquisitionNumber", "TemporalPositionIndex")
 """What may tell two passes over the same positions apart, the surest first; the latter only frames have, in binary."""
-PERPENDICULAR = 1e-3
+PERPENDICULAR = 2e-3
+"""What directions written with three decimals may lack of perpendicular unit vectors."""
 UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 
 
@@ -74,11 +76,6 @@ class Slice:
     def normal(self) -> tuple[float, float, float]:
         """Unit vector across the plane (LPS)."""
         return _normal(self.orientation)
-
-    @cached_property
-    def distance(self) -> float:
-        """Position along the normal in mm."""
-        return sum(a * b for a, b in zip(self.normal, self.position, strict=True))
 
 
 def read_slices(file: DicomFile) -> list[Slice]:
@@ -187,7 +184,7 @@ def _orientation(number: int, places: Sequence[Dataset]) -> tuple[float, ...]:
     values = _geometry(number, places, "ImageOrientationPatient", 6)
     if _skew(values) > PERPENDICULAR:
         raise _tag(number, "ImageOrientationPatient", "not two perpendicular unit vectors")
-    return values
+    return _made_exact(values)
 
 
 def _spacing(number: int, places: Sequence[Dataset]) -> tuple[float, ...]:
@@ -223,6 +220,19 @@ def _skew(orientation: tuple[float, ...]) -> float:
     row, column = orientation[:3], orientation[3:]
     pairs = ((row, row, 1.0), (column, column, 1.0), (row, column, 0.0))
     return max(abs(sum(a * b for a, b in zip(one, other, strict=True)) - wanted) for one, other, wanted in pairs)
+
+
+@lru_cache(maxsize=4096)
+def _made_exact(orientation: tuple[float, ...]) -> tuple[float, ...]:
+    """Two directions as perpendicular unit vectors; the first keeps its direction."""
+    row = _unit(orientation[:3])
+    lean = sum(a * b for a, b in zip(row, orientation[3:], strict=True))
+    return (*row, *_unit(tuple(b - lean * a for a, b in zip(row, orientation[3:], strict=True))))
+
+
+def _unit(vector: tuple[float, ...]) -> tuple[float, ...]:
+    length = sqrt(sum(part * part for part in vector))
+    return tuple(part / length for part in vector)
 
 
 def _tag(number: int, keyword: str, state: str) -> InputRefused:
