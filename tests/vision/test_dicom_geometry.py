@@ -12,7 +12,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileDataset
 
-from tests.catalogue.make_dicom import Change, every, one, series_of, shifted, shows_the_sphere, sphere_series
+from tests.catalogue.make_dicom import Change, every, one, series_of, shifted, shows_the_sphere, sphere_series, without
 from tests.vision.small_files import body_hu, dicom_slices, write_series
 from vision.errors import InputRefused
 from vision.geometry import CTVolume
@@ -120,6 +120,41 @@ def test_directions_of_three_decimals_change_no_length(degrees: float, tmp_path:
     apart = rounded.to_mm(np.array([[25, 23, 19]])) - exact.to_mm(np.array([[25, 23, 19]]))
     # Half of the last decimal in each direction, over the 333 mm to the far corner.
     assert np.linalg.norm(apart) < 5e-4 * np.sqrt(2) * 333
+
+
+def every_mm(step_mm: float, decimals: int) -> Change:
+    """Slices at places that are written with so many decimals."""
+    return shifted(lambda k: (0, 0, round(step_mm * k, decimals) - 8.0 * k))
+
+
+@pytest.mark.parametrize("decimals", [1, 2])
+@pytest.mark.parametrize("step_mm", [0.625, 2 / 3, 0.75, 1.25])
+def test_thin_slices_at_rounded_places_open_evenly(step_mm: float, decimals: int, tmp_path: Path) -> None:
+    shape = (26, 24, 40)
+    ct = read_ct(series_of(every_mm(step_mm, decimals), shape=shape)(tmp_path))
+    assert np.isclose(ct.grid.spacing_mm[2], round(step_mm * 39, decimals) / 39)
+    assert np.array_equal(ct.hu, body_hu(shape))
+
+
+def test_thin_slices_that_jitter_by_micrometres_open_evenly(tmp_path: Path) -> None:
+    jitter = np.random.default_rng(0).uniform(-0.004, 0.004, 40)
+    change = shifted(lambda k: (0, 0, -7.5 * k + jitter[k]))
+    ct = read_ct(series_of(change, shape=(26, 24, 40))(tmp_path))
+    assert np.isclose(ct.grid.spacing_mm[2], 0.5 + (jitter[39] - jitter[0]) / 39)
+    assert not {"W_RESAMPLED", "W_GAPS_FILLED"} & {notice.code for notice in ct.warnings}
+
+
+@pytest.mark.parametrize("step_mm", [0.5, 0.625, 1.25])
+@pytest.mark.parametrize("lost", [1, 20, 38])
+def test_a_missing_thin_slice_is_told(step_mm: float, lost: int, tmp_path: Path) -> None:
+    with pytest.raises(InputRefused, match=r"^E_SLICES_MISSING: 1 of 40 slices"):
+        read_ct(series_of(every_mm(step_mm, 2), without(lost), shape=(26, 24, 40))(tmp_path))
+
+
+def test_thin_slices_of_two_spacings_are_told(tmp_path: Path) -> None:
+    change = shifted(lambda k: (0, 0, 0.5 * k + 0.03 * max(0, k - 20) - 8.0 * k))
+    with pytest.raises(InputRefused, match=r"^E_SPACING: The distance between slices varies from 0\.50 to 0\.53 mm"):
+        read_ct(series_of(change, shape=(26, 24, 40))(tmp_path))
 
 
 def test_slices_of_slightly_other_directions_lie_along_one_normal(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from vision.io.upright import put_upright, upright_grid
 
 SPACING_TOLERANCE = 0.01
 """Jitter of the distance between slices, as a share of it, that counts as even."""
+ROUNDING_MM, ROUNDING_STEPS = 0.06, 0.1
+"""How far slices may lie from even places, in mm and in steps: what one decimal loses, with a margin."""
 SIDEWAYS_MM = 0.5
 """How far slices may slide along their planes over the whole stack."""
 WHOLE_STEPS = 0.05
@@ -65,7 +67,7 @@ def layout_of(slices: Sequence[Slice], choices: Choices, limits: Limits) -> Layo
     planes: np.ndarray | None = None
     step = float(distances[-1] - distances[0]) / (len(slices) - 1)
     notices: list[Notice] = []
-    if not _is_even(positions, first):
+    if not is_even(positions, first):
         planes, step, notices = _mended(distances, choices)
     affine = np.eye(4)
     affine[:3, 0] = np.multiply(first.orientation[:3], first.spacing[1])
@@ -110,7 +112,8 @@ def _tilt_degrees(positions: np.ndarray, first: Slice) -> float:
     return float(np.degrees(np.arctan2(lean, heights[-1]))) if lean > SIDEWAYS_MM else 0.0
 
 
-def _is_even(positions: np.ndarray, first: Slice) -> bool:
+def is_even(positions: np.ndarray, first: Slice) -> bool:
+    """Whether slices at (n, 3) positions, in order along the normal of one, lie at one distance but for rounding."""
     from highdicom.spatial import get_volume_positions
 
     with refusing("E_SPACING", "The slice positions cannot be read"):
@@ -118,7 +121,13 @@ def _is_even(positions: np.ndarray, first: Slice) -> bool:
         spacing, _ = get_volume_positions(
             positions.tolist(), first.orientation, rtol=SPACING_TOLERANCE, perpendicular_tol=3.0
         )
-    return spacing is not None
+    if spacing is not None:
+        return True
+    heights = positions @ first.normal
+    index = np.arange(len(heights)) - (len(heights) - 1) / 2
+    around = heights - heights.mean()
+    strayed = np.abs(around - index * (index @ around) / (index @ index)).max()
+    return bool(strayed <= min(ROUNDING_MM, ROUNDING_STEPS * (heights[-1] - heights[0]) / (len(heights) - 1)))
 
 
 def _mended(distances: np.ndarray, choices: Choices) -> tuple[np.ndarray, float, list[Notice]]:
