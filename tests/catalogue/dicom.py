@@ -119,9 +119,19 @@ def _with(**tags: object) -> Change:
     return change
 
 
-def _phases(**second: object) -> Maker:
-    """Two passes over the same positions in one series, told apart by a tag."""
-    return series_of(more("phase", every(**second), brighter=30, same_series=True))
+def _phases(shift_mm: float = 0.0, **second: object) -> Maker:
+    """Two passes over the same positions, or some mm beside them, in one series, told apart by a tag."""
+
+    def change(slices: list) -> None:  # type: ignore[type-arg]
+        every(**second)(slices)
+        shifted(lambda k: (0, 0, shift_mm))(slices)
+
+    return series_of(more("phase", change, brighter=30, same_series=True))
+
+
+def _step_and_shoot(slices: list) -> None:  # type: ignore[type-arg]
+    for k, each in enumerate(slices):
+        each.AcquisitionNumber = 1 + k // 4
 
 
 def _along(step_mm: float, tilt_degrees: float) -> Maker:
@@ -194,6 +204,13 @@ ROWS: tuple[Row, ...] = (
     refused(71, "one slice", "E_TOO_FEW_SLICES", file_of(lambda: dicom_bytes(dicom_slices()[0]))),
     offered(72, "two acquisitions in one series", _phases(AcquisitionNumber=2), BODY(), BODY() + np.int16(30)),
     offered(72, "two temporal positions", _phases(TemporalPositionIdentifier=2), BODY(), BODY() + np.int16(30)),
+    *(
+        offered(
+            72, f"two acquisitions {shift} mm apart", _phases(shift, AcquisitionNumber=2), BODY(), BODY() + np.int16(30)
+        )
+        for shift in (0.05, 0.5, 4.0)
+    ),
+    accepted(72, "acquisitions one above the other", series_of(_step_and_shoot), same_patient),
     offered(72, "two times", _phases(AcquisitionTime="101500"), BODY(), BODY() + np.int16(30)),
     warned(73, "a scout", "W_SCOUT_DROPPED", series_of(_with(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])), hu=BODY),
     warned(

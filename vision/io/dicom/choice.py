@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from vision.errors import InputRefused
 from vision.geometry import Notice
-from vision.io.dicom.series import FEWEST_SLICES, Series, SeriesInfo
+from vision.io.dicom.passes import FEWEST_SLICES
+from vision.io.dicom.series import Series, SeriesInfo
 
 LONGEST_TABLE = 40
 

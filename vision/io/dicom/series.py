@@ -11,13 +11,11 @@ from typing import TypeVar
 from vision.errors import InputRefused
 from vision.geometry import Notice
 from vision.io.dicom.file import read_file
-from vision.io.dicom.pixels import stored_digests
+from vision.io.dicom.passes import FEWEST_SLICES, by_height, passes_in, without_copies
 from vision.io.dicom.slice import Slice, read_slices
 from vision.io.files.entries import Entry
 from vision.io.refusal import Limits
 
-FEWEST_SLICES = 3
-SAME_PLACE_MM = 0.01
 SAME_ORIENTATION = 1e-3
 """Largest difference of two direction cosines: 0.06 degrees."""
 MOST_DIRECTIONS = 100
@@ -167,61 +165,18 @@ def _unlike(group: list[Slice]) -> InputRefused | None:
 
 def _passes(group: list[Slice], dropped: int, notices: tuple[Notice, ...]) -> list[Series]:
     """Drop identical copies; split what holds several passes over the same positions."""
-    unique, copies = _without_copies(group)
+    unique, copies = without_copies(group)
     dropped += copies
     if copies:
         notices = (*notices, Notice("W_DUPLICATES_DROPPED", f"{copies} identical copies of slices were dropped."))
-    if not _repeats(unique):
-        return [_series(unique, dropped, notices)]
-    for depth in range(len(unique[0].passes)):
-        parts = list(_grouped(unique, lambda one, depth=depth: one.passes[depth]).values())  # type: ignore[misc]
-        if len(parts) > 1 and not any(_repeats(part) for part in parts) and min(map(len, parts)) >= FEWEST_SLICES:
-            return [_series(part, dropped, notices) for part in parts]
+    if parts := passes_in(unique):
+        return [_series(part, dropped, notices) for part in parts]
     problem = InputRefused(
         "E_SERIES_AMBIGUOUS",
         "Several different slices lie at the same position, and no tag tells the passes apart.",
         "Export each phase as a series of its own.",
     )
     return [_series(unique, dropped, notices, problem=problem)]
-
-
-def _without_copies(group: list[Slice]) -> tuple[list[Slice], int]:
-    """Keep one of the slices that lie at one place with the same pixels."""
-    places = _at_places(group)
-    shared = [one for place in places if len(place) > 1 for one in place]
-    digests = dict(zip(shared, stored_digests(shared), strict=True))
-    kept: list[Slice] = []
-    for place in places:
-        seen: set[Hashable] = set()
-        for one in place:
-            key = digests.get(one), one.slope, one.intercept
-            if key not in seen:
-                seen.add(key)
-                kept.append(one)
-    return kept, len(group) - len(kept)
-
-
-def _at_places(group: list[Slice]) -> list[list[Slice]]:
-    places: list[list[Slice]] = []
-    start = 0.0
-    for height, one in _by_height(group):
-        if places and height - start < SAME_PLACE_MM:
-            places[-1].append(one)
-        else:
-            places.append([one])
-            start = height
-    return places
-
-
-def _by_height(group: list[Slice]) -> list[tuple[float, Slice]]:
-    """Parallel slices in order, each after its place in mm along one normal."""
-    normal = group[0].normal
-    placed = [(sum(a * b for a, b in zip(normal, one.position, strict=True)), one) for one in group]
-    return sorted(placed, key=lambda pair: pair[0])
-
-
-def _repeats(group: list[Slice]) -> bool:
-    return len(_at_places(group)) < len(group)
 
 
 def _series(
@@ -232,7 +187,7 @@ def _series(
     count: int | None = None,
     problem: InputRefused | None = None,
 ) -> Series:
-    ordered = [one for _, one in _by_height(slices)]
+    ordered = [one for _, one in by_height(slices)]
     counted = len(ordered) if count is None else count
     return Series(_identifier(ordered), tuple(ordered), counted, dropped, notices, problem, _are_derived(slices))
 

@@ -10,8 +10,9 @@ from vision.errors import InputRefused
 from vision.geometry import CTVolume, Grid, Notice
 from vision.io.choices import ASK, Choices
 from vision.io.dicom.layout import layout_of
+from vision.io.dicom.passes import FEWEST_SLICES
 from vision.io.dicom.pixels import stored_planes
-from vision.io.dicom.series import FEWEST_SLICES, Series
+from vision.io.dicom.series import Series
 from vision.io.dicom.slice import Slice
 from vision.io.hu import HIGHEST, LOWEST, to_hu, without_offset
 from vision.io.judge import judged
