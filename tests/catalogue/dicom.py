@@ -129,6 +129,11 @@ def _phases(shift_mm: float = 0.0, **second: object) -> Maker:
     return series_of(more("phase", change, brighter=30, same_series=True))
 
 
+def _at_one_place(slices: list) -> None:  # type: ignore[type-arg]
+    for k, each in enumerate(slices):
+        each.AcquisitionNumber, each.ImagePositionPatient = k + 1, [-120.0, -100.0, -250.0]
+
+
 def _step_and_shoot(slices: list) -> None:  # type: ignore[type-arg]
     for k, each in enumerate(slices):
         each.AcquisitionNumber = 1 + k // 4
@@ -202,6 +207,8 @@ ROWS: tuple[Row, ...] = (
         71, "two slices, chosen", "E_TOO_FEW_SLICES", series_of(without(*range(2, 20))), choices=Choices(series="0")
     ),
     refused(71, "one slice", "E_TOO_FEW_SLICES", file_of(lambda: dicom_bytes(dicom_slices()[0]))),
+    warned(71, "bolus tracking beside a series", "W_OTHER_SLICES", series_of(more("bolus", _at_one_place)), hu=BODY),
+    refused(71, "bolus tracking alone", "E_TOO_FEW_SLICES", series_of(_at_one_place)),
     offered(72, "two acquisitions in one series", _phases(AcquisitionNumber=2), BODY(), BODY() + np.int16(30)),
     offered(72, "two temporal positions", _phases(TemporalPositionIdentifier=2), BODY(), BODY() + np.int16(30)),
     *(

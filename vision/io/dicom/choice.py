@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from vision.errors import InputRefused
 from vision.geometry import Notice
-from vision.io.dicom.passes import FEWEST_SLICES
 from vision.io.dicom.series import Series, SeriesInfo
 
 LONGEST_TABLE = 40
@@ -27,7 +26,7 @@ def choose_series(found: Sequence[Series], rows: Sequence[SeriesInfo], wanted: s
                 "E_SERIES_AMBIGUOUS", f"There is no such series.\n{_listed(rows)}\n", "Choose with --series N."
             )
         return chosen
-    volumes = [one for one in found if one.count >= FEWEST_SLICES]
+    volumes = [one for one in found if one.is_volume]
     originals = [one for one in volumes if not one.is_derived]
     if len(originals) == 1:
         return _beside_others(originals[0], found)
@@ -56,7 +55,7 @@ def _beside_others(chosen: Series, found: Sequence[Series]) -> Series:
     left = sum(one.count for one in found if one is not chosen and not one.is_derived)
     if not left:
         return chosen
-    notice = Notice("W_OTHER_SLICES", f"{left} CT slices of other series, too few for a volume, were left out.")
+    notice = Notice("W_OTHER_SLICES", f"{left} CT slices of other series, which form no volume, were left out.")
     return replace(chosen, notices=(*chosen.notices, notice))
 
 

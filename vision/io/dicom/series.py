@@ -11,7 +11,7 @@ from typing import TypeVar
 from vision.errors import InputRefused
 from vision.geometry import Notice
 from vision.io.dicom.file import read_file
-from vision.io.dicom.passes import FEWEST_SLICES, by_height, passes_in, without_copies
+from vision.io.dicom.passes import FEWEST_SLICES, at_places, by_height, passes_in, without_copies
 from vision.io.dicom.slice import Slice, read_slices
 from vision.io.files.entries import Entry
 from vision.io.refusal import Limits
@@ -60,6 +60,11 @@ class Series:
     notices: tuple[Notice, ...] = ()
     problem: InputRefused | None = None
     is_derived: bool = False
+
+    @property
+    def is_volume(self) -> bool:
+        """Whether it may be a volume: bolus tracking takes many slices at one place."""
+        return self.count >= FEWEST_SLICES and (not self.slices or len(at_places(self.slices)) >= FEWEST_SLICES)
 
 
 def find_series(entries: Sequence[Entry], limits: Limits) -> tuple[list[Series], list[SeriesInfo]]:
@@ -171,6 +176,12 @@ def _passes(group: list[Slice], dropped: int, notices: tuple[Notice, ...]) -> li
         notices = (*notices, Notice("W_DUPLICATES_DROPPED", f"{copies} identical copies of slices were dropped."))
     if parts := passes_in(unique):
         return [_series(part, dropped, notices) for part in parts]
+    places = len(at_places(unique))
+    if places < FEWEST_SLICES:
+        problem = InputRefused(
+            "E_TOO_FEW_SLICES", f"Slices at {places} places are no volume.", "Give the whole series."
+        )
+        return [_series(unique, dropped, notices, problem=problem)]
     problem = InputRefused(
         "E_SERIES_AMBIGUOUS",
         "Several different slices lie at the same position, and no tag tells the passes apart.",
