@@ -169,6 +169,18 @@ def _with_others(folder: Path) -> Path:
     return path
 
 
+def _one_without_pixels(slices: list[FileDataset]) -> None:
+    del slices[1:], slices[0].PixelData
+
+
+def _beside_no_pixels(folder: Path) -> None:
+    path = series_of(more("b", _one_without_pixels))(folder)
+    assert same_patient(read_ct(path))
+    assert [row.slices for row in inventory(path)] == [20, 1]
+    with pytest.raises(InputRefused, match=r"^E_TRUNCATED: DICOM file \d+ ends before its pixels"):
+        read_ct(path, choices=Choices(series="1"))
+
+
 def _beside_original(folder: Path) -> None:
     path = series_of(more("mpr", every(**MPR), brighter=30))(folder)
     assert same_patient(read_ct(path))
@@ -192,6 +204,7 @@ ROWS: tuple[Row, ...] = (
     refused(82, "a file that ends in its header", "E_TRUNCATED", cut(0.3)),
     refused(82, "pixel data that are short", "E_TRUNCATED", series_of(_short)),
     refused(82, "no pixel data", "E_TRUNCATED", series_of(one(3, PixelData=None))),
+    Row(82, "a slice without pixels beside a series", "opened exactly; E_TRUNCATED where chosen", _beside_no_pixels),
     refused(82, "compressed pixels that are cut", "E_TRUNCATED", cut(0.8, compressed(JPEGLSLossless))),
     warned(82, "empty files beside the slices", "W_DAMAGED_FILES", files_of(_empty), hu=body_hu),
     warned(82, "a last slice without its mark", "W_DAMAGED_FILES", files_of(_without_mark)),

@@ -107,7 +107,8 @@ def read_slices(file: DicomFile) -> list[Slice]:
     except InputRefused as problem:
         if kind == "CT derived":
             return [Slice(number, "screen capture", series)]
-        if not series or file.pixels is None:
+        # A header that is cut before the image's size may be cut within the name of its series.
+        if not series or (file.pixels is None and "Rows" not in header):
             raise
         return [Slice(number, kind, series, problem=problem)]
 
