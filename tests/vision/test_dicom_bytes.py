@@ -206,9 +206,9 @@ def test_the_table_shows_what_is_there_and_what_was_calculated(tmp_path: Path) -
     rows = inventory(path)
     assert [(row.modality, row.slices) for row in rows] == [("CT", 20), ("CT derived", 20), ("MR", 20)]
     lines = series_table(rows).splitlines()
-    assert lines[0].split() == ["N", "id", "kind", "slices", "matrix", "spacing", "mm", "axes"]
-    assert lines[1].split()[2:] == ["CT", "20", "24", "x", "26", "9", "x", "10", "LPS"]
-    assert lines[3].split()[2:] == ["MR", "20", "-", "-", "-"]
+    assert lines[0].split() == ["N", "id", "kind", "slices", "matrix", "spacing", "mm", "thick", "mm", "axes"]
+    assert lines[1].split()[2:] == ["CT", "20", "24", "x", "26", "9", "x", "10", "3", "LPS"]
+    assert lines[3].split()[2:] == ["MR", "20", "-", "-", "-", "-"]
 
 
 def test_the_table_of_a_refusal_stays_readable(tmp_path: Path) -> None:

@@ -61,12 +61,13 @@ def _beside_others(chosen: Series, found: Sequence[Series]) -> Series:
 
 def series_table(rows: Sequence[SeriesInfo]) -> str:
     """The series as an aligned table for a terminal."""
-    cells = [("N", "id", "kind", "slices", "matrix", "spacing mm", "axes")]
+    cells = [("N", "id", "kind", "slices", "matrix", "spacing mm", "thick mm", "axes")]
     for row in rows:
         spacing = "-" if row.spacing_mm is None else " x ".join(f"{value:.3g}" for value in row.spacing_mm)
+        thick = "-" if row.thickness_mm is None else f"{row.thickness_mm:.3g}"
         matrix = f"{row.shape[0]} x {row.shape[1]}" if min(row.shape) > 0 else "-"
         cells.append(
-            (str(row.index), row.identifier, row.modality, str(row.slices), matrix, spacing, row.axcodes or "-")
+            (str(row.index), row.identifier, row.modality, str(row.slices), matrix, spacing, thick, row.axcodes or "-")
         )
     widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
     return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in cells)
