@@ -274,6 +274,10 @@ ROWS: tuple[Row, ...] = (
     refused(78, "a slope of letters", "E_TAG", patched(b"777", b"abc", every(RescaleSlope=777))),
     refused(78, "a slope of 0", "E_TAG", series_of(every(RescaleSlope=0))),
     refused(78, "an iodine map", "E_HU", series_of(every(RescaleType="MGML"))),
+    *(
+        accepted(78, f"a RescaleType of {name}", series_of(every(RescaleType=name)), same_patient)
+        for name in ("Hounsfield", "Hounsfield Units", "Unspecified")
+    ),
     accepted(79, "another slope and intercept in each slice", series_of(rescaled), same_patient),
     accepted(80, "MONOCHROME1", series_of(every(PhotometricInterpretation="MONOCHROME1")), same_patient),
     accepted(81, "high bits in unsigned numbers", series_of(with_high_bits), same_patient),

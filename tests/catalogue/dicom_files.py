@@ -6,8 +6,11 @@ from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
 from pydicom.uid import (
     JPEG2000,
     ExplicitVRBigEndian,
@@ -169,6 +172,14 @@ def _with_others(folder: Path) -> Path:
     return path
 
 
+def _bare(files: list[Path]) -> None:
+    for file in files:
+        buffer = DicomBytesIO()
+        buffer.is_little_endian, buffer.is_implicit_VR = True, True
+        write_dataset(buffer, pydicom.dcmread(file))
+        file.write_bytes(buffer.getvalue())
+
+
 def _one_without_pixels(slices: list[FileDataset]) -> None:
     del slices[1:], slices[0].PixelData
 
@@ -234,6 +245,14 @@ ROWS: tuple[Row, ...] = (
     lossy("slices that once were compressed with loss", series_of(every(LossyImageCompression="01")), 0),
     accepted(84, "implicit elements", encoded_as(ImplicitVRLittleEndian), same_patient),
     accepted(84, "big-endian elements", encoded_as(ExplicitVRBigEndian), same_patient),
+    *(
+        accepted(84, f"bare elements from {first} on", files_of(_bare, every(**without)), same_patient)
+        for first, without in (
+            ("(0008,0008)", {}),
+            ("(0008,0016)", {"ImageType": None}),
+            ("(0008,0018)", {"ImageType": None, "SOPClassUID": None}),
+        )
+    ),
     accepted(85, "an enhanced multi-frame CT", dataset_file(enhanced), same_patient),
     *(
         accepted(85, f"an enhanced CT, {name}", dataset_file(lambda uid=uid: _enhanced(uid)), same_patient)  # type: ignore[misc]

@@ -19,7 +19,7 @@ from vision.io.refusal import EXPORT_AGAIN, refusing
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-HU_TYPES = ("", "HU", "US", "HU_MOD")
+HU_TYPES = ("", "HU", "US", "HU_MOD", "HOUNSFIELD", "HOUNSFIELD UNITS", "UNSPECIFIED")
 """Rescale Type (0028,1054): Hounsfield units or unspecified; others are iodine maps, electron densities and so on."""
 LARGEST_SIDE = 4096
 NO_PLANE = frozenset({"SCREEN SAVE", "DOSE_INFO", "SCREEN", "DOSE", "REPORT", "SECONDARY CAPTURE"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 DICOM_PREAMBLE = 128
-_BARE = (b"\2\0\0\0UL\4\0", *(b"\x08\0" + element + b"\0" for element in (b"\0", b"\1", b"\5", b"\x08")))
+_BARE = (b"\2\0\0\0UL\4\0", *(bytes((8, 0, element, 0)) for element in (0x00, 0x01, 0x05, 0x08, 0x16, 0x18)))
 """The length of group 0002, or one of the elements of group 0008 that come first, with the low byte first."""
 _SIGNATURES = (
     (b"\x1f\x8b", "gzip"),
