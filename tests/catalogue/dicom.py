@@ -36,6 +36,9 @@ from vision.io.load import read_ct
 FILL, RESAMPLE = Choices(allow_gaps=True), Choices(resample=True)
 NO_RESCALE = {"RescaleSlope": None, "RescaleIntercept": None}
 BODY = body_hu
+ODD = range(1, 20, 2)
+THIN = every(SliceThickness="4"), shifted(lambda k: (0, 0, -4.0 * k))
+"""Slices of 4 mm, one at the next."""
 
 
 def says(number: int, name: str, code: str, make: Maker, *words: str, why: str = "") -> Row:
@@ -190,6 +193,7 @@ def _geometry_rows() -> tuple[Row, ...]:
 ROWS: tuple[Row, ...] = (
     says(68, "a missing slice", "E_SLICES_MISSING", series_of(without(7)), "-244.0 mm", "--allow-gaps"),
     accepted(68, "a missing slice, --allow-gaps", series_of(without(7)), _filled, choices=FILL),
+    warned(68, "every second slice gone", "W_SLICES_APART", series_of(*THIN, without(*ODD))),
     refused(68, "two neighbours missing, --allow-gaps", "E_SLICES_MISSING", series_of(without(7, 8)), choices=FILL),
     refused(
         68, "a quarter missing, --allow-gaps", "E_SLICES_MISSING", series_of(without(2, 5, 8, 11, 14)), choices=FILL
@@ -254,6 +258,7 @@ ROWS: tuple[Row, ...] = (
         76, "jitter of 0.5 %", series_of(shifted(lambda k: (0, 0, 0.02 * (-1) ** k * (0 < k < 19)))), same_patient
     ),
     *_geometry_rows(),
+    warned(77, "a series 1 km from its origin", "W_ORIGIN_FAR", series_of(shifted(lambda k: (0, 0, 1e6))), hu=BODY),
     warned(
         78,
         "no rescale, values in HU",

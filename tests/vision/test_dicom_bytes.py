@@ -24,7 +24,7 @@ from vision.io.dicom.codestream import frames_of, jpeg2000_size, jpeg_size, requ
 from vision.io.dicom.deflate import deflated_from
 from vision.io.dicom.facts import kernel_class
 from vision.io.dicom.series import was_dicom
-from vision.io.dicom.tags import is_given, numbers, whole, words
+from vision.io.dicom.tags import numbers, whole, words
 from vision.io.load import read_ct
 
 SIZE = (SHAPE[1], SHAPE[0])
@@ -182,8 +182,6 @@ def test_values_are_numbers_or_nothing() -> None:
     assert whole([dataset], "Rows") == 512
     assert words([dataset], "ImageType") == ("A", "B")
     assert numbers([Dataset(), dataset], "KVP") == ()
-    assert is_given([dataset], "Rows")
-    assert not is_given([dataset], "KVP")
 
 
 @pytest.mark.parametrize("text", [b"1_0", b"nan", b"inf", b"1e999", b"0x10", b"1,5", b"abc", b"1 2"])

@@ -213,3 +213,9 @@ def test_more_planes_than_the_limit_are_not_made(tmp_path: Path) -> None:
     path = series_of(shifted(lambda k: (0, 0, -6.0 * k if k < 10 else -54.0)))(tmp_path)
     with pytest.raises(InputRefused, match=r"^E_SIZE: Even it would have 26 x 24 x 50 voxels"):
         read_ct(path, choices=Choices(resample=True), limits=Limits(voxels=26 * 24 * 45))
+
+
+@pytest.mark.parametrize(("thickness", "is_told"), [("5.3", True), ("5.4", False), ("8", False), (None, False)])
+def test_slices_thinner_than_their_distance_are_told(thickness: str | None, is_told: bool, tmp_path: Path) -> None:
+    ct = read_ct(series_of(every(SliceThickness=thickness))(tmp_path))
+    assert ("W_SLICES_APART" in {notice.code for notice in ct.warnings}) is is_told

@@ -13,6 +13,7 @@ from vision.measure.checks import NON_CONTRAST
 
 COVERAGE_MM = 120.0
 THICK_MM = 5.0
+FAR_MM = 3000.0
 ABDOMEN_MM = 15.0
 """Less of it than three usual slices is the edge of another region."""
 SMALL_BODY_CM2 = 250.0
@@ -39,6 +40,9 @@ def judged(
     if thickness > THICK_MM + 1e-3:
         text = f"Slices are {thickness:g} mm thick: sizes along the body and small lesions are less certain."
         found.append(Notice("W_THICK_SLICES", text))
+    far = float(np.abs(grid.to_mm((np.array(grid.shape) - 1) / 2)).max())
+    if far > FAR_MM:
+        found.append(Notice("W_ORIGIN_FAR", f"The CT lies {far / 1000:.3g} m from the origin of its coordinates."))
     if sum(covered.values()) < COVERAGE_MM:
         text = f"Only {sum(covered.values()):.0f} mm of the body are covered: organs may be cut off or out of view."
         found.append(Notice("W_PARTIAL_COVERAGE", text))

@@ -18,12 +18,6 @@ if TYPE_CHECKING:
 _BINARY_BYTES = {"US": 2, "SS": 2, "UL": 4, "SL": 4}
 
 
-def is_given(places: Sequence[Dataset], keyword: str) -> bool:
-    """Whether a tag stands in one of the datasets with a value."""
-    found = _element(places, keyword)
-    return found is not None and found.value not in (None, b"", "")
-
-
 def numbers(places: Sequence[Dataset], keyword: str) -> tuple[float, ...]:
     """The finite numbers of a tag in the first of the datasets that has it; () when it is absent or anything else."""
     found = _element(places, keyword)

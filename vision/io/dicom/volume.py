@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from vision.errors import InputRefused
-from vision.geometry import CTVolume, Grid, Notice
+from vision.geometry import CTVolume, Notice
 from vision.io.choices import ASK, Choices
 from vision.io.dicom.layout import layout_of
 from vision.io.dicom.passes import FEWEST_SLICES
@@ -16,7 +16,10 @@ from vision.io.dicom.series import Series
 from vision.io.dicom.slice import Slice
 from vision.io.hu import HIGHEST, LOWEST, to_hu, without_offset
 from vision.io.judge import judged
-from vision.io.refusal import LIMITS, Limits
+from vision.io.refusal import Limits
+
+APART = 1.5
+"""Step from slice to slice, in thicknesses, beyond which much is unseen; every second slice may be gone."""
 
 
 def read_series_ct(series: Series, limits: Limits, *, choices: Choices = ASK) -> CTVolume:
@@ -39,12 +42,18 @@ def read_series_ct(series: Series, limits: Limits, *, choices: Choices = ASK) ->
     if choices.fix_offset:
         hu, fixed = without_offset(hu)
         found += fixed
-    return judged(layout.arrange(hu), layout.grid, facts=_common_facts(slices), notices=(*notices, *found))
+    facts = _common_facts(slices)
+    notices += [*found, *_apart(layout.grid.spacing_mm[2], facts)]
+    return judged(layout.arrange(hu), layout.grid, facts=facts, notices=tuple(notices))
 
 
-def series_grid(slices: Sequence[Slice]) -> Grid:
-    """The grid of slices sorted along their normal. Raises what `layout_of` raises."""
-    return layout_of(slices, ASK, LIMITS).grid
+def _apart(step_mm: float, facts: Mapping[str, str | float | int]) -> list[Notice]:
+    """A warning where slices of known thickness leave much between them."""
+    thickness = float(facts.get("slice_thickness_mm", step_mm))
+    if step_mm <= APART * thickness:
+        return []
+    text = f"Slices of {thickness:.3g} mm lie {step_mm:.3g} mm apart: the tissue between them was not seen."
+    return [Notice("W_SLICES_APART", text)]
 
 
 def _slice_notices(slices: Sequence[Slice]) -> list[Notice]:

@@ -20,7 +20,6 @@ AGREEMENT_VOXELS = 0.1
 EXACT_MM = 0.002
 """What float32 loses of the corners of a CT, with a margin; two statements of one truth differ by no more."""
 QUATERNION_PRECISION = 1e-6
-FAR_MM = 3000.0
 SMALLEST_MM, LARGEST_MM = 1e-9, 1e12
 MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 SET_ORIENTATION = "Convert the CT again from DICOM with a tool that writes orientation (qform or sform)."
@@ -186,10 +185,6 @@ def read_orientation(header: Header, choices: Choices) -> Orientation:
         notices = [Notice("W_PIXDIM_IGNORED", "The header's voxel sizes are invalid; its affine was used.")]
     else:
         affine, notices = _agreed(header, choices)
-    centre = affine @ [*((n - 1) / 2 for n in header.shape), 1.0]
-    far = float(np.abs(centre[:3]).max())
-    if far > FAR_MM:
-        notices.append(Notice("W_ORIGIN_FAR", f"The CT lies {far / 1000:.3g} m from the origin of its coordinates."))
     return Orientation(affine, (*said, *notices))
 
 
