@@ -265,7 +265,7 @@ MANGLINGS: tuple[Mangling, ...] = (
     Mangling("with one InstanceNumber for all", tags(InstanceNumber=1, SOPInstanceUID="1.2.3.7")),
     Mangling("with a wrong SliceLocation", tags(SliceLocation=0)),
     Mangling("without SliceThickness", tags(SliceThickness=None)),
-    Mangling("with a wrong SliceThickness", tags(SliceThickness=1.25)),
+    Mangling("with a wrong SliceThickness", tags(SliceThickness=1.25), warned="W_SLICES_APART"),
     Mangling("without RescaleType", tags(RescaleType=None)),
     Mangling("without a rescale", tags(**NO_RESCALE), refused="(E_HU|E_MODALITY_GUESS)"),
     Mangling("without positions", tags(ImagePositionPatient=None), refused="E_TAG"),

@@ -178,9 +178,7 @@ def _passes(group: list[Slice], dropped: int, notices: tuple[Notice, ...]) -> li
         return [_series(part, dropped, notices) for part in parts]
     places = len(at_places(unique))
     if places < FEWEST_SLICES:
-        problem = InputRefused(
-            "E_TOO_FEW_SLICES", f"Slices at {places} places are no volume.", "Give the whole series."
-        )
+        problem = InputRefused("E_TOO_FEW_SLICES", f"Too few different places: {places}.", "Give the whole series.")
         return [_series(unique, dropped, notices, problem=problem)]
     problem = InputRefused(
         "E_SERIES_AMBIGUOUS",
