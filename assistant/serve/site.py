@@ -80,7 +80,8 @@ class Site:
             user_of=functools.partial(_user_of, _gradio_app(outer)),
             forget=functools.partial(_forget, _gradio_app(outer)),
             needs_login=auth is not None,
-            only_loopback=only_loopback,
+            # Behind a proxy the name is the proxy's; the password keeps others out.
+            only_loopback=only_loopback and auth is None,
         )
         self._closed = threading.Event()
         threading.Thread(target=self._sweep, name="sweep", daemon=True).start()
