@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from starlette.datastructures import Headers
 
-from assistant.serve.guard.logins import FORGOTTEN_SECONDS, Logins
+from assistant.serve.guard.logins import FORGOTTEN_SECONDS, Logins, network_of
 from assistant.serve.guard.origins import is_from_elsewhere, require_host, require_own_page
 from assistant.serve.guard.rates import MOST_KEYS, Rate
 from assistant.serve.guard.refusal import Refused
@@ -173,17 +173,34 @@ def test_wrong_passwords_are_slowed_and_then_shut_out() -> None:
     logins = Logins(most=5, clock=clock)
     delays = [logins.begin("10.0.0.9", "ann") for _ in range(5)]
     assert delays == [0.0, 0.25, 0.5, 1.0, 2.0]
-    for address, name in (("10.0.0.9", "ann"), ("10.0.0.9", "ben"), ("10.0.0.7", "ann ")):
+    for address, name in (("10.0.0.9", "ann"), ("10.0.0.9", "ben"), ("::ffff:10.0.0.9", "ann")):
         with pytest.raises(Refused, match="E_LOGIN_WAIT") as refused:
             logins.begin(address, name)
         assert refused.value.status == 429
         assert refused.value.response().headers["retry-after"] == "30"
-    logins.begin("10.0.0.7", "ben")
+    assert logins.begin("10.0.0.7", "ben") == 0.0
     clock.now = 31
     assert logins.begin("10.0.0.9", "ann") == 4.0
     with pytest.raises(Refused, match="E_LOGIN_WAIT") as refused:
         logins.begin("10.0.0.9", "ann")
     assert refused.value.wait_seconds == pytest.approx(60)
+
+
+def test_nobody_keeps_the_owner_of_a_name_out() -> None:
+    logins = Logins(most=5, clock=Clock())
+    for number in range(100):
+        logins.begin(f"10.0.0.{number}", "ann")
+    assert logins.begin("10.1.0.1", "ann ") == 4.0
+
+
+def test_the_addresses_of_one_ipv6_network_are_one() -> None:
+    logins = Logins(most=5, clock=Clock())
+    for number in range(5):
+        logins.begin(f"2001:db8:0:1::{number}", str(number))
+    with pytest.raises(Refused, match="E_LOGIN_WAIT"):
+        logins.begin("2001:db8:0:1:ffff::1", "ann")
+    assert logins.begin("2001:db8:0:2::1", "ann") == 0.0
+    assert network_of("no address") == "no address"
 
 
 def test_a_right_password_and_time_forget_the_wrong_ones() -> None:

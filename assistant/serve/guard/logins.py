@@ -1,11 +1,12 @@
-"""Guessing passwords takes long: every wrong one delays the next, and after some the door stays shut for a while."""
+"""Guessing passwords takes long: every wrong one delays the next, and after some an address is shut out for a while."""
 
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from assistant.serve.guard.refusal import Refused
@@ -26,7 +27,9 @@ class _Tries:
 
 
 class Logins:
-    """Wrong passwords by address and by name; `most` are let through before the door is shut.
+    """Wrong passwords by address and by name; `most` are let through before the door is shut for the address.
+
+    A name is only delayed: whoever knows it could keep its owner out for good otherwise.
 
     A try counts as wrong from its start, so that many at once gain nothing.
     """
@@ -40,7 +43,7 @@ class Logins:
         """Note a try; returns the seconds to wait before it is looked at. Raises Refused 429 when the door is shut."""
         now, delay = self._clock(), 0.0
         keys = _keys(address, name)
-        wait = max(self._tries[key].shut_until - now if key in self._tries else 0.0 for key in keys)
+        wait = self._tries[keys[0]].shut_until - now if keys[0] in self._tries else 0.0
         if wait > 0:
             raise Refused(
                 429, "E_LOGIN_WAIT", "There were too many wrong passwords.", "Wait, then try again.", wait_seconds=wait
@@ -63,5 +66,16 @@ class Logins:
             self._tries.pop(key, None)
 
 
-def _keys(address: str, name: str) -> Iterable[str]:
-    return (f"address {address}", f"name {hashlib.sha256(name.strip().encode()).hexdigest()}")
+def _keys(address: str, name: str) -> tuple[str, str]:
+    return (f"address {network_of(address)}", f"name {hashlib.sha256(name.strip().encode()).hexdigest()}")
+
+
+def network_of(address: str) -> str:
+    """What one person has of addresses: an IPv4 address, of IPv6 the whole /64."""
+    try:
+        known = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if known.version == 4:
+        return str(known)
+    return str(known.ipv4_mapped or ipaddress.ip_network((known, 64), strict=False))
