@@ -162,6 +162,7 @@ def test_an_upload_that_nobody_opens_is_removed(tmp_path: Path) -> None:
     uploads = Uploads(tmp_path, settings=ServerSettings(), clock=clock)
     path = uploads.place(".nii", visitor="a", size=1)
     path.write_bytes(b"x")
+    uploads.arrived(path.name)
     clock.now = FETCHED_WITHIN_SECONDS + 1
     uploads.sweep()
     assert list(tmp_path.iterdir()) == []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +15,15 @@ from assistant.serve.guard.bodies import LARGEST_BODY, Body, read_body, rewrite_
 from assistant.serve.guard.receiving import receive_upload
 from assistant.serve.guard.refusal import Refused
 from assistant.serve.settings import ServerSettings
-from assistant.serve.uploads import Uploads
+from assistant.serve.uploads import FETCHED_WITHIN_SECONDS, LEFT_FREE_BYTES, Uploads
+from vision.errors import ResourceError, UsageError
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 def body_of(*parts: bytes) -> Callable[[], object]:
@@ -125,6 +135,7 @@ def test_a_file_arrives_byte_for_byte_under_a_random_name(uploads: Uploads) -> N
         ([b"no multipart at all"], {}, 400),
         ([form("a.nii", b"x")], {"kind": "application/json"}, 400),
         ([form("a.nii", b"x")], {"kind": "multipart/form-data"}, 400),
+        ([form("a.nii", b"x"), *[b"\r\n" * 20_000] * 2], {}, 413),
         ([b"--xx\r\n" + b"H: " + b"x" * 9000 + b"\r\n\r\n"], {}, 400),
     ],
 )
@@ -165,6 +176,48 @@ def test_an_upload_that_is_cut_off_stalls_or_finds_no_room_leaves_nothing(
     monkeypatch.setattr(Path, "open", no_space)
     with pytest.raises(Refused, match="E_DISK"):
         receive_with(uploads, form("a.nii", b"x"))
+    assert list(uploads.folder.iterdir()) == []
+
+
+def test_what_still_arrives_is_never_removed_and_a_visitor_sends_only_so_much_at_once(tmp_path: Path) -> None:
+    clock = Clock()
+    uploads = Uploads(tmp_path / "u", settings=ServerSettings(uploads_lying=2), clock=clock)
+    lying = receive_with(uploads, form("a.nii", b"x"))
+    arriving = [uploads.place(".nii", visitor="ann's browser", size=1) for _ in range(2)]
+    with pytest.raises(Refused, match="E_RATE") as refused:
+        receive_with(uploads, form("b.nii", b"y"))
+    assert refused.value.status == 429
+    for place in arriving:
+        place.write_bytes(b"z")
+        with pytest.raises(UsageError, match="E_UPLOAD_GONE"):
+            uploads.find(place.name, visitor="ann's browser")
+    clock.now = FETCHED_WITHIN_SECONDS + 1
+    uploads.sweep()
+    uploads.leave("ann's browser")
+    assert sorted(uploads.folder.iterdir()) == sorted(arriving)
+    assert not (uploads.folder / lying).exists()
+    uploads.arrived(arriving[0].name)
+    uploads.leave("ben's browser")
+    assert uploads.find(arriving[0].name, visitor="ann's browser").exists()
+    uploads.leave("ann's browser")
+    assert list(uploads.folder.iterdir()) == [arriving[1]]
+
+
+def test_room_that_was_promised_is_not_promised_again(uploads: Uploads, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("Usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(2**40, 2**40, LEFT_FREE_BYTES + 100))
+    first = uploads.place(".nii", visitor="ann", size=60)
+    with pytest.raises(ResourceError, match="E_DISK"):
+        uploads.place(".nii", visitor="ben", size=60)
+    first.write_bytes(b"x" * 30)
+    uploads.place(".nii", visitor="ben", size=60)
+
+
+def test_a_file_that_cannot_be_taken_is_still_known_and_removed(uploads: Uploads, tmp_path: Path) -> None:
+    name = receive_with(uploads, form("a.nii", b"x"))
+    with pytest.raises(UsageError, match="E_UPLOAD_GONE: This file is not here any more"):
+        uploads.take(name, tmp_path / "a session that was closed", visitor="ann's browser")
+    uploads.leave("ann's browser")
     assert list(uploads.folder.iterdir()) == []
 
 

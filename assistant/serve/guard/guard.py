@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode
@@ -90,6 +91,7 @@ class Guard:
         self._needs_login = needs_login
         self._only_loopback = only_loopback
         self._closing = asyncio.Event()
+        self._tabs_open: Counter[str] = Counter()
         self._logins = Logins(most=settings.wrong_logins)
         a_minute = settings.uploads_a_minute
         self._upload_rate = Rate(burst=a_minute, per_second=a_minute / 60)
@@ -157,11 +159,19 @@ class Guard:
         else:
             tab = visit.tab(path.rpartition("/")[2])
             beat = f"/gradio_api/heartbeat/{tab}"
+            self._tabs_open[visit.visitor] += 1
             try:
                 await self._listen(visit, {"path": beat, "raw_path": beat.encode()}, tab)
             finally:
                 self._forget(tab)
-                await asyncio.shield(run_in_threadpool(self._sessions.leave, tab))
+                self._tabs_open -= Counter([visit.visitor])
+                await asyncio.shield(run_in_threadpool(self._leave, tab, visit.visitor))
+
+    def _leave(self, tab: str, visitor: str) -> None:
+        """Remove what belongs to a tab that is gone, and with the last tab the uploads of the visitor."""
+        self._sessions.leave(tab)
+        if not self._tabs_open[visitor]:
+            self._uploads.leave(visitor)
 
     async def _login(self, visit: Visit) -> None:
         """Let a password be tried, later and later."""

@@ -12,7 +12,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive
 
-from assistant.serve.guard.refusal import Refused
+from assistant.serve.guard.refusal import Refused, slow_down
 from assistant.serve.uploads import Uploads, ending_of
 from vision.errors import InputRefused, ResourceError
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 STALLED_SECONDS = 60.0
 ENVELOPE_BYTES = 64 * 1024
 """Boundaries and headers around the file."""
+BUSY_SECONDS = 10.0
+"""When to come again while others of one's files are arriving."""
 
 
 async def receive_upload(
@@ -30,7 +32,8 @@ async def receive_upload(
     """Store the one file of a multipart body and return its new name. Whatever goes wrong, nothing of it stays.
 
     Raises Refused: 413 for a file over `most` bytes, as soon as that shows; 415 for one that is no CT by its name; 400
-    for another body; 408 when nothing arrives for a minute; 507 when there is no room.
+    for another body; 408 when nothing arrives for a minute; 429 while the visitor sends as many as may lie; 507 when
+    there is no room.
     """
     if length is not None and length > most + ENVELOPE_BYTES:
         raise _too_large(most)
@@ -40,12 +43,15 @@ async def receive_upload(
         raise _no_file()
     parser = MultipartParser(options[b"boundary"], parts.callbacks())
     try:
-        ended = False
+        ended, arrived = False, 0
         while not ended:
             async with asyncio.timeout(STALLED_SECONDS):
                 message = await receive()
             if message["type"] == "http.disconnect":
                 raise _no_file()
+            arrived += len(message.get("body", b""))
+            if arrived > most + ENVELOPE_BYTES:
+                raise _too_large(most)
             parser.write(message.get("body", b""))
             await run_in_threadpool(parts.write)
             ended = not message.get("more_body", False)
@@ -126,6 +132,8 @@ class _Parts:
         _, options = parse_options_header(self._disposition)
         if self._path is not None or b"filename" not in options:
             raise _no_file()
+        if self.uploads.is_busy(self.visitor):
+            raise slow_down(BUSY_SECONDS)
         try:
             ending = ending_of(options[b"filename"].decode("utf-8", "replace"))
             self._path = self.uploads.place(ending, visitor=self.visitor, size=self.expected)
