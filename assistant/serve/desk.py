@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from assistant.language.words import LONGEST_QUESTION
 from assistant.records import readable
 from assistant.serve.page.view import (
+    Message,
     answer_text,
     choice_text,
     ct_line,
@@ -34,7 +36,6 @@ T = TypeVar("T")
 Opener = Callable[[Path, Choices, Progress], OpenCT]
 """Opens a CT: where it lies, what was chosen (which series), a progress callback."""
 
-LONGEST_QUESTION = 2000
 OF_SERIES = ("E_SERIES_AMBIGUOUS", "E_DERIVED")
 """Refusals that a choice among the series of the upload settles."""
 
@@ -42,6 +43,8 @@ OF_SERIES = ("E_SERIES_AMBIGUOUS", "E_DERIVED")
 @dataclass(frozen=True)
 class Desk:
     """Serves sessions. Every method yields when a session's messages have changed and more is to come.
+
+    Each raises UsageError E_ONE_QUESTION, and changes nothing, while the session is at work already.
 
     `open_with` opens a CT, `make_example` returns the file of the example CT and makes it when it is not there,
     `uploads` holds what was sent.
@@ -67,10 +70,10 @@ class Desk:
             yield from self._serve(session, self._open_chosen(session, waiting, *waiting.ways[value]))
 
     def _serve(self, session: Session, work: Iterator[None]) -> Iterator[None]:
-        """Do the work unless the session is at work already; an error becomes a message."""
+        """Do the work unless the session is at work already; an error of the work becomes a message."""
         if not session.busy.acquire(blocking=False):
-            session.messages.append(said("One question at a time: wait for the answer, or stop it."))
-            return
+            what = "The question before is still being answered."
+            raise UsageError("E_ONE_QUESTION", what, "One question at a time: wait for the answer, or stop it.")
         try:
             session.begin()
             yield from work
@@ -159,9 +162,10 @@ class Desk:
         conversation = session.conversation
         if conversation is None:
             raise _no_ct(session)
-        answer = yield from _stream(session, lambda progress: conversation.ask(question, progress=progress))
+        steps = _Steps(session.messages)
+        answer = yield from _stream(session, lambda progress: conversation.ask(question, progress=progress), steps)
         session.offer(answer)
-        session.messages[-1:] = [trace_message(answer), said(answer_text(answer))]
+        steps.become(trace_message(answer), said(answer_text(answer)))
 
 
 def _no_ct(session: Session) -> UsageError:
@@ -171,27 +175,67 @@ def _no_ct(session: Session) -> UsageError:
     return UsageError("E_NO_CT", "No CT is open yet.", "Drop a file into the box below, or open the example CT.")
 
 
-def _stream(session: Session, task: Callable[[Progress], T]) -> Generator[None, None, T]:
+class _Steps:
+    """The steps of one piece of work among a chat's messages, told by identity: other messages may come between."""
+
+    def __init__(self, messages: list[Message]) -> None:
+        self._messages = messages
+        self._own: list[Message] = []
+
+    def add(self, step: Message) -> None:
+        """A step begins."""
+        self._own.append(step)
+        self._messages.append(step)
+
+    def update(self, step: Message) -> None:
+        """Show the latest step as this one."""
+        self._messages[self._place(self._own[-1])] = step
+        self._own[-1] = step
+
+    def end(self, seconds: float) -> None:
+        """The latest step has ended, if there is one."""
+        if self._own:
+            self.update(finish_step(self._own[-1], seconds))
+
+    def fold(self) -> None:
+        """Fold the steps into one message, if there are any; all have ended."""
+        if self._own:
+            folded = folded_steps(self._own)
+            self.become(folded)
+            self._own = [folded]
+
+    def become(self, *messages: Message) -> None:
+        """Show these at the end of the chat, and the steps no more."""
+        for step in self._own:
+            del self._messages[self._place(step)]
+        self._own = []
+        self._messages.extend(messages)
+
+    def _place(self, step: Message) -> int:
+        return next(place for place, message in enumerate(self._messages) if message is step)
+
+
+def _stream(session: Session, task: Callable[[Progress], T], steps: _Steps | None = None) -> Generator[None, None, T]:
     """Run a task and show its steps as messages, folded into one at the end.
 
     Returns the task's result; raises the UserError that ended it.
     """
-    first, running, began = len(session.messages), "", time.monotonic()
+    steps = steps or _Steps(session.messages)
+    running, began = "", time.monotonic()
     for updates in run_streamed(task, session.stop):
         for update in updates:
-            steps = session.messages[first:]
             ended = not isinstance(update, Doing) or update.step != running
-            if steps and ended:
-                session.messages[-1] = finish_step(steps[-1], time.monotonic() - began)
+            if ended:
+                steps.end(time.monotonic() - began)
             if isinstance(update, Doing):
                 step = step_message(update.step, done=update.share)
                 if ended:
                     running, began = update.step, time.monotonic()
-                    session.messages.append(step)
+                    steps.add(step)
                 else:
-                    session.messages[-1] = step
-            elif steps:
-                session.messages[first:] = [folded_steps(session.messages[first:])]
+                    steps.update(step)
+            else:
+                steps.fold()
             if isinstance(update, Failed):
                 raise update.error
             if isinstance(update, Done):

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-import threading
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from assistant.serve.desk import LONGEST_QUESTION, Desk
+from assistant.language.words import LONGEST_QUESTION
+from assistant.serve.desk import Desk
+from assistant.serve.page.view import said
 from assistant.serve.sessions import Session, Sessions
 from assistant.serve.settings import DEFAULTS, ServerSettings
 from assistant.serve.uploads import Uploads
-from assistant.serve.work import BLINK_SECONDS, Doing, Done, Failed, run_streamed
+from assistant.serve.work import BLINK_SECONDS
 from tests.assistant.fake_conversation import FakeConversation, open_fake, small_ct
 from tests.vision.small_files import nifti_bytes
-from vision.errors import Cancelled, InputRefused
+from vision.errors import Cancelled, InputRefused, UsageError
 from vision.io import Choices, SeriesInfo, write_ct
 
 
@@ -177,10 +177,41 @@ def test_stop_ends_the_work_and_keeps_the_ct_open(session: Session, desk_for) ->
     assert not session.busy.locked()
 
 
-def test_a_second_question_at_once_is_told_to_wait(session: Session, desk_for) -> None:
-    with session.busy:
-        run(desk_for(FakeConversation()).talk(session, "And the spleen?", None))
-    assert "One question at a time" in last_text(session)
+def test_a_second_question_at_once_is_refused_and_the_first_is_answered(session: Session, desk_for) -> None:
+    desk = desk_for(FakeConversation(pause=2 * BLINK_SECONDS))
+    run(desk.open_example(session))
+    for _ in desk.talk(session, "Segment the liver.", None):
+        before = list(session.messages)
+        with pytest.raises(UsageError, match=r"E_ONE_QUESTION.*One question at a time"):
+            run(desk.talk(session, "And the spleen?", None))
+        assert session.messages == before
+        assert session.busy.locked()
+    assert "1,523 mL" in last_text(session)
+    assert session.conversation.asked == ["Segment the liver."]
+
+
+def test_a_message_that_comes_while_an_answer_is_made_stays_and_the_answer_follows(session: Session, desk_for) -> None:
+    desk = desk_for(FakeConversation(pause=2 * BLINK_SECONDS))
+    run(desk.open_example(session))
+    notes = []
+    for _ in desk.talk(session, "Segment the liver.", None):
+        notes.append(said("A note."))
+        session.messages.append(notes[-1])
+    assert len(notes) > 2
+    assert [message for message in session.messages if message["content"] == "A note."] == notes
+    titles = [message["metadata"]["title"] for message in session.messages if "metadata" in message]
+    assert titles[-1] == "How this was answered"
+    assert "Measuring" not in titles
+    assert "1,523 mL" in last_text(session)
+
+
+def test_a_question_may_be_as_long_as_the_planner_reads(session: Session, desk_for) -> None:
+    desk = desk_for(FakeConversation())
+    run(desk.open_example(session))
+    run(desk.talk(session, "x" * LONGEST_QUESTION, None))
+    assert "1,523 mL" in last_text(session)
+    run(desk.talk(session, "x" * (LONGEST_QUESTION + 1), None))
+    assert "`E_QUESTION_LONG`" in last_text(session)
 
 
 def test_a_ct_that_opens_after_its_tab_was_closed_is_closed_again(session: Session, desk_for) -> None:
@@ -214,45 +245,6 @@ def test_an_unexpected_error_shows_no_detail(session: Session, desk_for, caplog:
     assert "`E_UNEXPECTED`" in last_text(session)
     assert "jane" not in last_text(session) + caplog.text
     assert "ValueError" in caplog.text
-    run(desk.talk(session, "x" * (LONGEST_QUESTION + 1), None))
-    assert "`E_QUESTION_LONG`" in last_text(session)
-
-
-def test_too_little_memory_is_said() -> None:
-    def task(progress) -> None:
-        raise MemoryError
-
-    ended = list(run_streamed(task, threading.Event()))[-1][-1]
-    assert isinstance(ended, Failed)
-    assert ended.error.code == "E_MEMORY"
-
-
-def test_work_streams_each_step_once_then_its_result() -> None:
-    def task(progress) -> int:
-        progress("one", 0.5)
-        progress("one", 0.5)
-        time.sleep(3 * BLINK_SECONDS)
-        progress("two", 0.9)
-        return 7
-
-    assert list(run_streamed(task, threading.Event())) == [[Doing("one", 0.5)], [Doing("two", 0.9), Done(7)]]
-
-
-def test_closing_the_stream_stops_the_work() -> None:
-    ended = threading.Event()
-
-    def task(progress) -> None:
-        try:
-            for step in range(10**9):
-                progress(str(step), 0.1)
-        except Cancelled:
-            ended.set()
-            raise
-
-    stream = run_streamed(task, threading.Event())
-    next(stream)
-    stream.close()
-    assert ended.wait(5)
 
 
 def test_a_ct_that_was_closed_for_another_is_said_to_be(tmp_path: Path, desk_for) -> None:

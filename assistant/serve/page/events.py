@@ -109,7 +109,7 @@ class Events:
         }
 
     def _show(self, request: gr.Request, work: Callable[[Session], Iterator[None]]) -> Iterator[Update]:
-        """Do the work and show the chat as it grows."""
+        """Do the work and show the chat as it grows. A toast says that other work goes on, which is left alone."""
         parts = self.parts
         try:
             session = self.sessions.get(_tab(request), visitor=_visitor(request), owner=_owner(request))
@@ -119,9 +119,11 @@ class Events:
         try:
             for _ in work(session):
                 yield {parts.chat: list(session.messages), parts.busy: busy_html(at_work=True)}
+        except UserError as error:
+            raise _toast(error) from None
         except Exception as error:  # Gradio would print it with all its words
             session.messages.append(said(error_text(typed(error))))
-        yield {parts.chat: list(session.messages), parts.busy: busy_html(at_work=False)}
+        yield {parts.chat: list(session.messages), parts.busy: busy_html(at_work=session.busy.locked())}
 
     def wire(self) -> None:
         """Tie every event to its handler, inside the `gr.Blocks`."""
