@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import shutil
 import threading
 import zipfile
 from collections.abc import Mapping
@@ -18,19 +20,28 @@ FILES: Mapping[str, str] = MappingProxyType(
 
 
 class Takeaway:
-    """The files of one answer. They are written into `folder`, which only it uses, when the first is asked for."""
+    """The files of one answer, in a random folder of their own inside `folder`, written when the first is asked for."""
 
     def __init__(self, answer: Answer, folder: Path) -> None:
         self._answer = answer
-        self._folder = folder
+        self._folder = folder / secrets.token_hex(16)
+        self._closed = False
         self._lock = threading.Lock()
 
-    def file(self, name: str) -> Path:
-        """Where one of `FILES` lies. Raises ResourceError E_DISK or E_OUTPUT when it cannot be written."""
+    def file(self, name: str) -> Path | None:
+        """Where one of `FILES` lies, None once it is closed. Raises ResourceError E_DISK or E_OUTPUT."""
         with self._lock:
+            if self._closed:
+                return None
             if not (self._folder / "masks.zip").exists():
                 self._write()
             return self._folder / name
+
+    def close(self) -> None:
+        """Remove the files, also those that are being written now, and write none any more."""
+        with self._lock:
+            self._closed = True
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _write(self) -> None:
         saved = self._answer.save(self._folder)

@@ -102,22 +102,27 @@ class Session:
 
     def offer(self, answer: Answer) -> None:
         """Remember an answer; its files can be taken away, those of the one before no more."""
-        shutil.rmtree(self.results_folder, ignore_errors=True)
-        takeaway = Takeaway(answer, self.results_folder)
+        takeaway = Takeaway(answer, self.folder)
         with self.lock:
+            before = self._takeaways()
             self.answers.append(answer)
             self.results = {secrets.token_urlsafe(32): (takeaway, name) for name in FILES}
+            if self.closed:
+                before.add(takeaway)
+        for one in before:
+            one.close()
 
     def close_ct(self) -> None:
         """Close the CT, if there is one, and forget its answers and their files."""
         with self.lock:
             conversation, self.conversation = self.conversation, None
+            takeaways, self.results = self._takeaways(), {}
             self.answers.clear()
-            self.results.clear()
             self.ct_was_closed = False
         if conversation is not None:
             conversation.close()
-        shutil.rmtree(self.results_folder, ignore_errors=True)
+        for takeaway in takeaways:
+            takeaway.close()
 
     def close(self) -> None:
         """Stop what runs and forget the CT, the answers and every file."""
@@ -127,10 +132,8 @@ class Session:
         self.close_ct()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    @property
-    def results_folder(self) -> Path:
-        """Where the files of answers are written."""
-        return self.folder / "results"
+    def _takeaways(self) -> set[Takeaway]:
+        return {takeaway for takeaway, _ in self.results.values()}
 
 
 class Sessions:
@@ -178,15 +181,16 @@ class Sessions:
             return session
 
     def file(self, token: str, *, visitor: str, owner: str) -> Path | None:
-        """The file of a token, written when it is not there yet; None unless it is this visitor's own.
+        """The file of a token, written when it is not there yet; None unless it is this visitor's own and still open.
 
         Raises ResourceError E_DISK or E_OUTPUT.
         """
         with self._lock:
             own = [one for one in self._sessions.values() if (one.visitor, one.owner) == (visitor, owner)]
         for session in own:
-            if token in session.results:
-                takeaway, name = session.results[token]
+            found = session.results.get(token)
+            if found is not None:
+                takeaway, name = found
                 return takeaway.file(name)
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections import namedtuple
 from pathlib import Path
 
@@ -126,6 +127,60 @@ def test_the_files_of_an_answer_go_with_the_next(tmp_path: Path) -> None:
     session.offer(FakeConversation().ask("Hello"))
     assert not file.exists()
     assert sessions.file(token, visitor="a", owner="ann") is None
+
+
+class HeldAnswer:
+    """An answer that is written only when it may be, named by its text."""
+
+    def __init__(self, text: str) -> None:
+        self.record = FakeConversation().ask("Generate a report.").record.model_copy(update={"text": text})
+        self.begun, self.may_go_on = threading.Event(), threading.Event()
+
+    def save(self, folder: Path) -> Path:
+        self.begun.set()
+        assert self.may_go_on.wait(10)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "answer.json").write_text(self.record.text)
+        return folder
+
+
+def test_the_files_of_two_answers_never_share_a_folder(tmp_path: Path) -> None:
+    session = Sessions(tmp_path).start("tab", visitor="v")
+    first, second = HeldAnswer("first"), HeldAnswer("second")
+    second.may_go_on.set()
+    session.offer(first)
+    ((takeaway, name), *_) = session.results.values()
+    writing = threading.Thread(target=takeaway.file, args=(name,))
+    writing.start()
+    assert first.begun.wait(10)
+    offering = threading.Thread(target=session.offer, args=(second,))
+    offering.start()
+    first.may_go_on.set()
+    writing.join(10)
+    offering.join(10)
+    files = {name: takeaway.file(name) for takeaway, name in session.results.values()}
+    assert files["answer.json"].read_text() == "second"
+    assert [folder.name for folder in session.folder.iterdir()] == [files["answer.json"].parent.name]
+    assert takeaway.file(name) is None
+
+
+def test_files_that_are_written_while_their_tab_closes_do_not_stay(tmp_path: Path) -> None:
+    sessions = Sessions(tmp_path)
+    session, answer = sessions.start("tab", visitor="v"), HeldAnswer("first")
+    session.offer(answer)
+    token, (takeaway, name) = next(iter(session.results.items()))
+    writing = threading.Thread(target=sessions.file, args=(token,), kwargs={"visitor": "v", "owner": ""})
+    writing.start()
+    assert answer.begun.wait(10)
+    leaving = threading.Thread(target=sessions.leave, args=("tab",))
+    leaving.start()
+    answer.may_go_on.set()
+    writing.join(10)
+    leaving.join(10)
+    assert takeaway.file(name) is None
+    session.offer(answer)
+    assert {takeaway.file(name) for takeaway, name in session.results.values()} == {None}
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_uploads_of_one_visitor_replace_the_oldest(tmp_path: Path) -> None:
