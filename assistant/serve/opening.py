@@ -28,9 +28,12 @@ LARGEST_CT = needed_bytes((LIMITS.voxels, 1, 1), (3.0, 3.0, 3.0))
 
 
 class Converse(Protocol):
-    """Starts a conversation about a CT that took some seconds to read, and that frees its memory at its end."""
+    """Starts a conversation about a CT that took some seconds to read, and that frees its memory at its end.
 
-    def __call__(self, ct: CTVolume, *, seconds: float, memory: Reservation) -> OpenCT: ...
+    `progress` is called while that takes time, and may raise Cancelled.
+    """
+
+    def __call__(self, ct: CTVolume, *, seconds: float, memory: Reservation, progress: Progress) -> OpenCT: ...
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,8 @@ class Opening:
             try:
                 ct = load_ct(path, choices=choices, progress=progress)
                 memory.resize(needed_bytes(ct.grid.shape, ct.grid.spacing_mm))
-                return self.converse(ct, seconds=time.perf_counter() - started, memory=memory)
+                seconds = time.perf_counter() - started
+                return self.converse(ct, seconds=seconds, memory=memory, progress=progress)
             except BaseException:
                 memory.free()
                 raise
@@ -86,7 +90,7 @@ class Opening:
 def in_workers(zygote: Zygote, line: Line, settings: ServerSettings) -> Converse:
     """Conversations in workers forked from a zygote, in one line for the device."""
 
-    def converse(ct: CTVolume, *, seconds: float, memory: Reservation) -> OpenCT:
+    def converse(ct: CTVolume, *, seconds: float, memory: Reservation, progress: Progress) -> OpenCT:
         conversation = RemoteConversation(
             ct,
             zygote=zygote,
@@ -96,7 +100,7 @@ def in_workers(zygote: Zygote, line: Line, settings: ServerSettings) -> Converse
             on_close=memory.free,
         )
         try:
-            conversation.start()
+            conversation.start(progress)
         except BaseException:
             conversation.close()
             raise
@@ -108,7 +112,7 @@ def in_workers(zygote: Zygote, line: Line, settings: ServerSettings) -> Converse
 def in_threads(segmenter: Segmenter | None, planner: Planner | None, line: Line) -> Converse:
     """Conversations in the server itself, the shipped model and planner where none are given."""
 
-    def converse(ct: CTVolume, *, seconds: float, memory: Reservation) -> OpenCT:
+    def converse(ct: CTVolume, *, seconds: float, memory: Reservation, progress: Progress) -> OpenCT:
         from assistant.api import default_planner, default_segmenter
 
         return LocalConversation(

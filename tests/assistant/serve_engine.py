@@ -57,6 +57,11 @@ def without_weights() -> tuple[Segmenter, Planner]:
     raise WeightsError("E_WEIGHTS_MISSING", "The weights are not there.", "Install the package again.")
 
 
+def hanging() -> tuple[Segmenter, Planner]:
+    time.sleep(600)
+    return boxes()
+
+
 class SlowSegmenter(BoxSegmenter):
     """Looks at a CT for two seconds, telling its progress often."""
 

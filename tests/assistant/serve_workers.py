@@ -13,6 +13,7 @@ from assistant.serve.workers.line import Line
 from assistant.serve.workers.remote import RemoteConversation
 from assistant.serve.workers.zygote import Zygote
 from tests.assistant.serve_engine import engine, tall_ct
+from vision.segmenter import Progress, no_progress
 
 Open = Callable[..., RemoteConversation]
 
@@ -22,10 +23,12 @@ def conversations(name: str) -> Iterator[Open]:
     zygote = Zygote(engine(name), threads=1)
     opened: list[RemoteConversation] = []
 
-    def open_one(*, line: Line | None = None, job_seconds: float = 60.0) -> RemoteConversation:
+    def open_one(
+        *, line: Line | None = None, job_seconds: float = 60.0, progress: Progress = no_progress
+    ) -> RemoteConversation:
         conversation = RemoteConversation(tall_ct(), zygote=zygote, line=line or Line(), job_seconds=job_seconds)
         opened.append(conversation)
-        conversation.start()
+        conversation.start(progress)
         return conversation
 
     try:

@@ -24,6 +24,8 @@ LISTEN_SECONDS = 0.05
 """How long the server listens to a worker before it looks whether to stop."""
 GRACE_SECONDS = 1.0
 """How long a worker that was told to stop may take until it is killed."""
+START_SECONDS = 60.0
+"""How long a worker may take until it is ready for a question."""
 FINDINGS: TypeAdapter[tuple[Finding, ...]] = TypeAdapter(tuple[Finding, ...])
 MASKS: TypeAdapter[tuple[MaskRecord, ...]] = TypeAdapter(tuple[MaskRecord, ...])
 BROKEN = (EOFError, OSError, ValueError, KeyError, TypeError)
@@ -33,8 +35,8 @@ BROKEN = (EOFError, OSError, ValueError, KeyError, TypeError)
 class RemoteConversation:
     """Questions about one CT, answered by a worker. Fulfils `OpenCT`; one question at a time.
 
-    A worker that died is replaced at the next question: the new one answers the earlier questions again, so that every
-    finding keeps its id. `on_close` is called once, when the CT is closed.
+    A worker that died is replaced at the next question: the new one answers the earlier questions that found something
+    again, so that every finding keeps its id. `on_close` is called once, when the CT is closed.
     """
 
     def __init__(
@@ -66,11 +68,13 @@ class RemoteConversation:
         """Every mask so far, by finding id."""
         return dict(self._masks)
 
-    def start(self) -> None:
-        """Start a worker. Raises the UserError that prevented it."""
+    def start(self, progress: Progress = no_progress) -> None:
+        """Start a worker. `progress` is called often and may raise Cancelled. Raises the UserError that prevented it,
+        ResourceError E_TIMEOUT when the worker is not ready in time.
+        """
         with self._turn:
             try:
-                self._start()
+                self._start(progress)
             except ResourceError as error:
                 if error.code != "E_WORKER_DIED":
                     raise
@@ -86,8 +90,10 @@ class RemoteConversation:
                 self._end_worker()  # an idle worker has nothing to say: it is gone
             if self._worker is None:
                 self._revive(progress)
+            before = self.findings
             answer = self._exchange(question, progress)
-            self._asked.append(question)
+            if answer.findings or self.findings != before:
+                self._asked.append(question)
             self._open_seconds = 0.0
             return answer
 
@@ -105,7 +111,7 @@ class RemoteConversation:
         self._masks = {}
         self._on_close()
 
-    def _start(self) -> None:
+    def _start(self, progress: Progress) -> None:
         worker = self._zygote.fork()
         with self._lock:
             self._worker = worker
@@ -113,17 +119,29 @@ class RemoteConversation:
                 worker.kill()
         try:
             worker.wire.send({"ct": self._message, "open_seconds": self._open_seconds}, self._memory)
+            until = time.monotonic() + START_SECONDS
+            while not worker.wire.waits(LISTEN_SECONDS):
+                progress("starting", 0.0)
+                if time.monotonic() > until:
+                    raise _not_ready(START_SECONDS)
             message, _ = worker.wire.receive()
         except BROKEN:
             self._end_worker()
             raise worker_died() from None
+        except UserError:
+            self._end_worker()
+            raise
         if "failed" in message:
             self._end_worker()
             raise unpacked(message["failed"])
 
     def _revive(self, progress: Progress) -> None:
-        """Start a worker anew and let it answer again what was asked before."""
-        self._start()
+        """Start a worker anew and let it answer again what was asked before.
+
+        Stopped or refused meanwhile, it leaves what was found as it was before.
+        """
+        self._start(progress)
+        findings, masks = self.findings, self._masks
         try:
             for number, question in enumerate(self._asked):
                 self._exchange(question, _told_as("Finding again what was found", number / len(self._asked), progress))
@@ -132,6 +150,7 @@ class RemoteConversation:
             if error.code == "E_WORKER_DIED":
                 self._asked, self.findings, self._masks = [], (), {}
                 raise worker_died(remedy="The CT is still open, but what was found is lost: ask again.") from None
+            self.findings, self._masks = findings, masks
             raise
 
     def _exchange(self, question: str, progress: Progress) -> Answer:
@@ -258,6 +277,14 @@ def _told_as(title: str, share: float, progress: Progress) -> Progress:
         progress(title, share)
 
     return told
+
+
+def _not_ready(seconds: float) -> ResourceError:
+    return ResourceError(
+        "E_TIMEOUT",
+        f"The program that answers was not ready after {seconds:g} seconds.",
+        "Close other programs and try again.",
+    )
 
 
 def _took_too_long(seconds: float) -> ResourceError:
