@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import socket
 import sys
+from contextlib import suppress
 
 import uvicorn
 
 from assistant.logs import install_clean_logs
 from assistant.plan import Planner
+from assistant.serve.guard.connections import Connection
 from assistant.serve.guard.origins import is_loopback
 from assistant.serve.settings import DEFAULTS, ServerSettings
 from assistant.serve.site import Site
@@ -16,6 +18,10 @@ from vision.errors import UsageError
 from vision.segmenter import Segmenter
 
 ENDS_WITHIN_SECONDS = 3
+MOST_OPEN_FILES = 65_536
+"""No more are asked for, even where the system knows no limit."""
+SHARE_FOR_CONNECTIONS = 4
+"""One of so many of the files that may be open is a connection that is answered; the rest is for CTs and workers."""
 
 
 def serve_chat(
@@ -60,7 +66,8 @@ class Server(uvicorn.Server):
                 ws="none",
                 server_header=False,
                 timeout_graceful_shutdown=ENDS_WITHIN_SECONDS,
-                limit_concurrency=8 * site.settings.visitors,
+                http=Connection,
+                limit_concurrency=min(8 * site.settings.visitors, most_open_files() // SHARE_FOR_CONNECTIONS),
             )
         )
 
@@ -88,6 +95,21 @@ def require_safe(host: str, auth: tuple[str, str] | None) -> None:
         raise UsageError(
             "E_AUTH", f"On {host} anybody could open the CTs.", "Add --auth NAME:PASSWORD or use --host 127.0.0.1."
         )
+
+
+def most_open_files() -> int:
+    """Raise the number of files that this process may have open as far as it may, and return it."""
+    if sys.platform == "win32":
+        return MOST_OPEN_FILES
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):  # some systems allow less than they say
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    return MOST_OPEN_FILES if soft == resource.RLIM_INFINITY else soft
 
 
 def leave_no_core() -> None:

@@ -18,7 +18,7 @@ from assistant.serve.guard.origins import is_loopback
 from assistant.serve.page.build import PINS
 from assistant.serve.place import PREFIX, sweep
 from assistant.serve.site import GRADIO_FOLDER, Site
-from assistant.serve.start import require_safe
+from assistant.serve.start import SHARE_FOR_CONNECTIONS, Server, most_open_files, require_safe
 from tests.assistant.fake_conversation import open_fake
 from vision.errors import UsageError
 
@@ -80,6 +80,23 @@ def test_a_question_gets_all_cores_unless_several_compute_at_once() -> None:
     assert cores >= 1
     assert ServerSettings(at_once=cores * 2).worker_threads == 1
     assert ServerSettings(threads=3).worker_threads == 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit")
+def test_as_many_files_may_be_open_as_the_system_allows_and_few_of_them_are_connections() -> None:
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(512, before[1]), before[1]))
+    site = Site(open_with=open_fake)
+    try:
+        server = Server(site, "127.0.0.1", 0)
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        assert most == most_open_files() >= min(before[1], 512)
+        assert server.config.limit_concurrency == min(8 * site.settings.visitors, most // SHARE_FOR_CONNECTIONS)
+    finally:
+        site.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_the_package_is_light_until_it_serves() -> None:

@@ -49,6 +49,17 @@ def test_a_body_is_read_to_its_end_and_no_further_than_its_limit() -> None:
         asyncio.run(read_body(gone))
 
 
+def test_a_body_that_never_ends_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def trickle() -> dict[str, object]:
+        await asyncio.sleep(0.01)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    monkeypatch.setattr("assistant.serve.guard.bodies.BODY_SECONDS", 0.1)
+    with pytest.raises(Refused, match="E_BODY: The request did not end") as refused:
+        asyncio.run(read_body(trickle))
+    assert refused.value.status == 408
+
+
 def test_an_event_says_only_what_it_needs_and_no_file_name() -> None:
     file = {"path": "token.nii.gz", "orig_name": "DOE_JANE.nii.gz", "url": "http://evil.example/x", "size": 3}
     event = {
@@ -104,6 +115,16 @@ def receive_with(
             body_of(*parts), content_type=kind, length=length, most=most, uploads=uploads, visitor="ann's browser"
         )
     )
+
+
+def receive_slowly(uploads: Uploads, seconds: float) -> None:
+    """Send a file a byte at a time, each after a while."""
+
+    async def trickle() -> dict[str, object]:
+        await asyncio.sleep(seconds / 4)
+        return {"type": "http.request", "body": b"\r", "more_body": True}
+
+    asyncio.run(receive_upload(trickle, content_type=BOUNDARY, length=None, most=9, uploads=uploads, visitor="v"))
 
 
 @pytest.fixture
@@ -165,6 +186,10 @@ def test_an_upload_that_is_cut_off_stalls_or_finds_no_room_leaves_nothing(
     monkeypatch.setattr("assistant.serve.guard.receiving.STALLED_SECONDS", 0.01)
     with pytest.raises(Refused, match="stopped arriving"):
         asyncio.run(receive_upload(silence, content_type=BOUNDARY, length=None, most=9, uploads=uploads, visitor="v"))
+    monkeypatch.setattr("assistant.serve.guard.receiving.SLOWEST_BYTES_A_SECOND", 1e9)
+    with pytest.raises(Refused, match="stopped arriving"):
+        receive_slowly(uploads, 0.02)
+    monkeypatch.undo()
     full = Uploads(uploads.folder, settings=ServerSettings(uploads_lying_bytes=1))
     with pytest.raises(Refused, match="E_UPLOADS") as refused:
         receive_with(full, form("a.nii", b"x"))

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
+import pytest
 
+from assistant.serve.settings import ServerSettings
 from assistant.serve.site import Site
+from assistant.serve.start import most_open_files
 from tests.assistant.serve_client import Visitor, served
-from tests.assistant.serve_engine import engine
+from tests.assistant.serve_engine import engine, good_file
+from vision.io import load_ct
 
 PASSWORD = ("ann", "correct horse")
 
@@ -45,6 +52,40 @@ def test_what_was_sent_and_not_opened_goes_with_the_last_tab(tmp_path: Path) -> 
         within(5, lambda: [path.name for path in site.uploads.folder.iterdir()] == [kept])
         second.leave()
         other.leave()
+
+
+def test_connections_that_say_nothing_are_closed_and_the_chat_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("assistant.serve.guard.connections.HEAD_SECONDS", 0.5)
+    with served(Site(engine=engine("boxes"), settings=ServerSettings(visitors=2))) as url:
+        address = ("127.0.0.1", int(url.rpartition(":")[2]))
+        mute = [socket.create_connection(address) for _ in range(40)]
+        for one in mute:
+            one.settimeout(5)
+            with suppress(OSError):
+                one.sendall(b"GET / HTTP/1.1\r\n")
+        assert [hung_up(one) for one in mute] == [True] * 40
+        visitor = Visitor(url)
+        time.sleep(1.5)
+        assert "E_NO_CT" in visitor.said("How big is the liver?")
+        visitor.leave()
+
+
+def test_a_ct_is_read_however_many_connections_are_open(tmp_path: Path) -> None:
+    if most_open_files() < 2000:
+        pytest.skip("so many files may not be open here")
+    with ExitStack() as opened:
+        for _ in range(1100):
+            opened.enter_context(open(os.devnull, "rb"))
+        assert load_ct(good_file(tmp_path)).hu.size
+
+
+def hung_up(line: socket.socket) -> bool:
+    """Whether the server closes a connection without a word."""
+    with line:
+        try:
+            return line.recv(100) == b""
+        except ConnectionError:
+            return True
 
 
 def within(seconds: float, holds: Callable[[], bool]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import mmap
 import os
-import select
+import selectors
 import subprocess
 import sys
 import tempfile
@@ -111,7 +111,7 @@ def _talk(child: subprocess.Popen[bytes], request: bytes, limits: Limits, progre
             raise ResourceError(
                 "E_TIMEOUT", f"Reading the file took longer than {limits.seconds:.0f} s.", "Crop it to the abdomen."
             )
-        if select.select([child.stdout], [], [], POLL_SECONDS)[0]:
+        if _speaks(child.stdout):
             part = os.read(child.stdout.fileno(), 1 << 16)
             if not part:
                 break
@@ -121,6 +121,14 @@ def _talk(child: subprocess.Popen[bytes], request: bytes, limits: Limits, progre
     with suppress(subprocess.TimeoutExpired):
         child.wait(ENDS_WITHIN_SECONDS)
     return answer
+
+
+def _speaks(stream: IO[bytes]) -> bool:
+    """Whether something can be read within a moment."""
+    # select.select knows no descriptor above 1023; a server with many connections has some.
+    with selectors.DefaultSelector() as ready:
+        ready.register(stream, selectors.EVENT_READ)
+        return bool(ready.select(POLL_SECONDS))
 
 
 def _judged(answer: bytes, status: int) -> dict[str, Any]:

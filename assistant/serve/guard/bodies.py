@@ -15,10 +15,20 @@ LARGEST_BODY = 256 * 1024
 PAGE_MAY_SAY = ("data", "event_data", "fn_index", "trigger_id")
 DEEPEST = 20
 REST_SECONDS = 2.0
+BODY_SECONDS = 30.0
+"""In so long a small body arrives, over any line."""
 
 
 async def read_body(receive: Receive) -> bytes:
-    """The whole body. Raises Refused for one that is too long or that never ends."""
+    """The whole body. Raises Refused for one that is too long (413) or that does not end in time (408)."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _read(receive)
+    except TimeoutError:
+        raise Refused(408, "E_BODY", "The request did not end.", "Try again.") from None
+
+
+async def _read(receive: Receive) -> bytes:
     body = bytearray()
     while True:
         message = await receive()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 STALLED_SECONDS = 60.0
+SLOWEST_BYTES_A_SECOND = 4096
+"""A file that comes more slowly, on the average and but for the first minute, holds its place too long."""
 ENVELOPE_BYTES = 64 * 1024
 """Boundaries and headers around the file."""
 BUSY_SECONDS = 10.0
@@ -32,8 +35,8 @@ async def receive_upload(
     """Store the one file of a multipart body and return its new name. Whatever goes wrong, nothing of it stays.
 
     Raises Refused: 413 for a file over `most` bytes, as soon as that shows; 415 for one that is no CT by its name; 400
-    for another body; 408 when nothing arrives for a minute; 429 while the visitor sends as many as may lie; 507 when
-    there is no room.
+    for another body; 408 when nothing arrives for a minute, or next to nothing; 429 while the visitor sends as many as
+    may lie; 507 when there is no room.
     """
     if length is not None and length > most + ENVELOPE_BYTES:
         raise _too_large(most)
@@ -43,7 +46,7 @@ async def receive_upload(
         raise _no_file()
     parser = MultipartParser(options[b"boundary"], parts.callbacks())
     try:
-        ended, arrived = False, 0
+        ended, arrived, began = False, 0, time.monotonic()
         while not ended:
             async with asyncio.timeout(STALLED_SECONDS):
                 message = await receive()
@@ -52,6 +55,8 @@ async def receive_upload(
             arrived += len(message.get("body", b""))
             if arrived > most + ENVELOPE_BYTES:
                 raise _too_large(most)
+            if time.monotonic() - began > STALLED_SECONDS + arrived / SLOWEST_BYTES_A_SECOND:
+                raise TimeoutError
             parser.write(message.get("body", b""))
             await run_in_threadpool(parts.write)
             ended = not message.get("more_body", False)
