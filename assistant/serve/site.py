@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import threading
-from collections.abc import Mapping
 from pathlib import Path
 
 import gradio as gr
@@ -15,6 +13,7 @@ from starlette.routing import Mount
 from assistant.plan import Planner
 from assistant.serve.desk import Desk, Opener
 from assistant.serve.guard import Guard
+from assistant.serve.inner import Inner
 from assistant.serve.opening import CAN_FORK, Opening, in_threads, in_workers
 from assistant.serve.page.build import PINS, build_page, look
 from assistant.serve.place import Place
@@ -77,8 +76,7 @@ class Site:
             sessions=self.sessions,
             uploads=self.uploads,
             settings=settings,
-            user_of=functools.partial(_user_of, _gradio_app(outer)),
-            forget=functools.partial(_forget, _gradio_app(outer)),
+            inner=Inner(_gradio_app(outer)),
             needs_login=auth is not None,
             # Behind a proxy the name is the proxy's; the password keeps others out.
             only_loopback=only_loopback and auth is None,
@@ -124,15 +122,3 @@ def _gradio_app(outer: FastAPI) -> gr.routes.App:
     inner = [route.app for route in outer.routes if isinstance(route, Mount)][-1]
     assert isinstance(inner, gr.routes.App)
     return inner
-
-
-def _forget(app: gr.routes.App, tab: str) -> None:
-    """Let go of the copy of the page that Gradio keeps for every tab, in case it came back."""
-    app.state_holder.session_data.pop(tab, None)
-    app.state_holder.time_last_used.pop(tab, None)
-
-
-def _user_of(app: gr.routes.App, cookies: Mapping[str, str]) -> str | None:
-    """Who is logged in with these cookies, as Gradio remembers it."""
-    names = (f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}")
-    return next((app.tokens[cookies[name]] for name in names if cookies.get(name) in app.tokens), None)

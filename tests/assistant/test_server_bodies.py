@@ -74,7 +74,12 @@ def test_an_event_says_only_what_it_needs_and_no_file_name() -> None:
         "request": {"headers": {}},
     }
     sent = json.loads(
-        rewrite_event(json.dumps(event).encode(), tab=lambda tab: f"ann's {tab}", file=lambda name: f"/in/{name}")
+        rewrite_event(
+            json.dumps(event).encode(),
+            tab=lambda tab: f"ann's {tab}",
+            file=lambda name: f"/in/{name}",
+            knows=lambda number: number == 3,
+        )
     )
     assert set(sent) == {"session_hash", "fn_index", "data", "event_data", "trigger_id"}
     assert sent["session_hash"] == "ann's abc"
@@ -89,14 +94,18 @@ def test_an_event_says_only_what_it_needs_and_no_file_name() -> None:
         b"[]",
         b"{",
         b'{"data": []}',
-        b'{"session_hash": 3}',
+        b'{"session_hash": 3, "fn_index": 1}',
+        b'{"session_hash": "a", "fn_index": 9999}',
+        b'{"session_hash": "a"}',
+        b'{"session_hash": "\\ud800", "fn_index": 1}',
+        b'{"session_hash": "", "fn_index": 1}',
         b"[" * 100_000,
-        b'{"session_hash": "a", "data": ' + b"[" * 30 + b"]" * 30 + b"}",
+        b'{"session_hash": "a", "fn_index": 1, "data": ' + b"[" * 30 + b"]" * 30 + b"}",
     ],
 )
 def test_a_body_that_the_page_does_not_send_is_refused(body: bytes) -> None:
     with pytest.raises(Refused, match="E_BODY: The request is not what the page sends"):
-        rewrite_event(body, tab=str, file=str)
+        rewrite_event(body, tab=str, file=str, knows=lambda number: number == 1)
 
 
 BOUNDARY = "multipart/form-data; boundary=xx"

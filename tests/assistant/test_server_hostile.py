@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from assistant.serve.guard.visitors import COOKIE
 from assistant.serve.settings import ServerSettings
 from assistant.serve.site import Site
 from assistant.serve.start import most_open_files
@@ -77,6 +79,47 @@ def test_a_ct_is_read_however_many_connections_are_open(tmp_path: Path) -> None:
         for _ in range(1100):
             opened.enter_context(open(os.devnull, "rb"))
         assert load_ct(good_file(tmp_path)).hu.size
+
+
+@pytest.mark.parametrize("more", [{"fn_index": 9999}, {"fn_index": True}, {"session_hash": "\ud800"}])
+def test_an_event_that_the_page_has_not_is_refused(more: dict[str, object]) -> None:
+    with served(Site(engine=engine("boxes"))) as url:
+        visitor = Visitor(url)
+        body = {"session_hash": visitor.tab, "fn_index": visitor.number("talk"), "data": [], **more}
+        refused = visitor.http.post("/gradio_api/queue/join", content=json.dumps(body))
+        assert (refused.status_code, refused.text[:6]) == (400, "E_BODY")
+        visitor.leave()
+
+
+def test_a_login_that_is_no_form_is_refused() -> None:
+    with served(Site(engine=engine("boxes"), auth=PASSWORD)) as url, httpx.Client(base_url=url) as browser:
+        for kind in ("multipart/form-data", "multipart/form-data; boundary=xx"):
+            refused = browser.post("/login", content=b"--xx\r\nbroken", headers={"content-type": kind})
+            assert (refused.status_code, refused.text[:6]) == (400, "E_BODY")
+
+
+def test_gradio_keeps_nothing_of_a_tab_that_never_listened_and_it_may_not_ask_for_much() -> None:
+    site = Site(engine=engine("boxes"))
+    with served(site) as url:
+        visitor = Visitor(url)
+        answers = [visitor.join("stop", []).status_code for _ in range(40)]
+        assert answers == [200] * 32 + [429] * 8
+        queue = site.page._queue
+        assert len(queue.pending_messages_per_session) == len(queue.pending_event_ids_session) == 1
+        visitor.leave()
+        within(5, lambda: not queue.pending_messages_per_session and not queue.pending_event_ids_session)
+
+
+def test_another_cookie_for_every_event_does_not_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("assistant.serve.guard.guard.ADDRESS_TIMES", 1)
+    with served(Site(engine=engine("boxes"), settings=ServerSettings(requests_a_second=1))) as url:
+        answers = []
+        for number in range(6):
+            headers = {"cookie": f"{COOKIE}={str(number) * 43}"}
+            body = {"session_hash": "a", "fn_index": 0, "data": []}
+            answers.append(httpx.post(f"{url}/gradio_api/queue/join", json=body, headers=headers).status_code)
+        assert answers[:4] == [200] * 4
+        assert 429 in answers[4:]
 
 
 def hung_up(line: socket.socket) -> bool:

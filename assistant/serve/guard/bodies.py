@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +15,8 @@ from assistant.serve.guard.refusal import Refused
 LARGEST_BODY = 256 * 1024
 PAGE_MAY_SAY = ("data", "event_data", "fn_index", "trigger_id")
 DEEPEST = 20
+TAB = re.compile("[a-z0-9]{1,40}")
+"""A browser's name of a tab."""
 REST_SECONDS = 2.0
 BODY_SECONDS = 30.0
 """In so long a small body arrives, over any line."""
@@ -83,15 +86,18 @@ def with_body(scope: Scope, receive: Receive, body: bytes) -> tuple[Scope, Recei
     return {**scope, "headers": [*headers, (b"content-length", str(len(body)).encode())]}, replay
 
 
-def rewrite_event(body: bytes, *, tab: Callable[[str], str], file: Callable[[str], str]) -> bytes:
+def rewrite_event(
+    body: bytes, *, tab: Callable[[str], str], file: Callable[[str], str], knows: Callable[[object], bool]
+) -> bytes:
     """An event of the page under the server's name of its tab (`tab`) and of each uploaded file (`file`).
 
-    Everything that the page has no need to say is left out, a file's own name first. Raises Refused.
+    Everything that the page has no need to say is left out, a file's own name first. `knows` says whether there is an
+    event of a number. Raises Refused.
     """
     event = parse_json(body)
     session_hash = event.get("session_hash")
-    if not isinstance(session_hash, str):
-        raise _malformed()
+    if not isinstance(session_hash, str) or not TAB.fullmatch(session_hash) or not knows(event.get("fn_index")):
+        raise malformed()
     kept = {name: _clean(event[name], file, DEEPEST) for name in PAGE_MAY_SAY if name in event}
     return json.dumps({**kept, "session_hash": tab(session_hash)}).encode()
 
@@ -101,15 +107,15 @@ def parse_json(body: bytes) -> dict[str, Any]:
     try:
         parsed = json.loads(body)
     except (ValueError, RecursionError):
-        raise _malformed() from None
+        raise malformed() from None
     if not isinstance(parsed, dict):
-        raise _malformed()
+        raise malformed()
     return parsed
 
 
 def _clean(value: Any, file: Callable[[str], str], depth: int) -> Any:
     if depth == 0:
-        raise _malformed()
+        raise malformed()
     if isinstance(value, list):
         return [_clean(one, file, depth - 1) for one in value]
     if isinstance(value, Mapping) and "path" in value:
@@ -119,5 +125,6 @@ def _clean(value: Any, file: Callable[[str], str], depth: int) -> Any:
     return value
 
 
-def _malformed() -> Refused:
+def malformed() -> Refused:
+    """The answer to a body that the page would not send."""
     return Refused(400, "E_BODY", "The request is not what the page sends.", "Reload the page.")

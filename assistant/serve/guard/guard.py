@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
+from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from assistant.serve.guard.bodies import Body, read_body, rewrite_event, with_body
+from assistant.serve.guard.bodies import Body, malformed, read_body, rewrite_event, with_body
 from assistant.serve.guard.headers import with_headers
-from assistant.serve.guard.logins import Logins
+from assistant.serve.guard.logins import Logins, network_of
 from assistant.serve.guard.origins import is_from_elsewhere, require_host, require_own_page
 from assistant.serve.guard.rates import Rate
 from assistant.serve.guard.receiving import receive_upload
-from assistant.serve.guard.refusal import Refused, not_found
+from assistant.serve.guard.refusal import Refused, not_found, slow_down
 from assistant.serve.guard.routes import PUBLIC, is_allowed
 from assistant.serve.guard.visitors import cookie_header, cookies_of, new_secret, secret_of, tab_of, visitor_of
+from assistant.serve.inner import Inner
 from assistant.serve.sessions import Sessions
 from assistant.serve.settings import ServerSettings
 from assistant.serve.uploads import Uploads
@@ -33,8 +34,10 @@ VISITOR_HEADER = "x-bodymaps-visitor"
 DROPPED_HEADERS = frozenset({VISITOR_HEADER, "x-forwarded-host", "x-gradio-server", "x-gradio-user", "forwarded"})
 BURST_SECONDS = 4
 COME_IN = '<!doctype html><meta http-equiv="refresh" content="0;url=./"><title>BodyMaps Assistant</title>'
-UserOf = Callable[[Mapping[str, str]], str | None]
-"""The name that somebody logged in with, from the cookies; None without a login."""
+MOST_UNFINISHED = 32
+"""Events of a tab that did not hear of their end; Gradio keeps every message until then."""
+ADDRESS_TIMES = 10
+"""Events from one address: so many times those of one visitor."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,8 @@ class Visit:
 class Guard:
     """Wraps the page's app. Routes that are not on the list do not exist; the rest is limited, rewritten or served.
 
-    `needs_login` says that a password is set, `user_of` who is logged in; `only_loopback` that only this machine may
-    connect. `forget` is told of every tab that is gone.
+    `inner` is what Gradio knows; `needs_login` says that a password is set, `only_loopback` that only this machine may
+    connect.
     """
 
     def __init__(
@@ -77,8 +80,7 @@ class Guard:
         sessions: Sessions,
         uploads: Uploads,
         settings: ServerSettings,
-        user_of: UserOf,
-        forget: Callable[[str], None],
+        inner: Inner,
         needs_login: bool,
         only_loopback: bool,
     ) -> None:
@@ -86,8 +88,7 @@ class Guard:
         self._sessions = sessions
         self._uploads = uploads
         self._settings = settings
-        self._user_of = user_of
-        self._forget = forget
+        self._inner = inner
         self._needs_login = needs_login
         self._only_loopback = only_loopback
         self._closing = asyncio.Event()
@@ -98,6 +99,8 @@ class Guard:
         self._address_rate = Rate(burst=5 * a_minute, per_second=5 * a_minute / 60)
         per_second = settings.requests_a_second
         self._event_rate = Rate(burst=BURST_SECONDS * per_second, per_second=per_second)
+        per_second *= ADDRESS_TIMES
+        self._event_address_rate = Rate(burst=BURST_SECONDS * per_second, per_second=per_second)
 
     def close(self) -> None:
         """End every stream that is open to a tab; called within the loop that serves them."""
@@ -115,7 +118,7 @@ class Guard:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers, body = Headers(scope=scope), Body(receive)
         cookies = cookies_of(headers.get("cookie", ""))
-        secret, user = secret_of(cookies), self._user_of(cookies)
+        secret, user = secret_of(cookies), self._inner.user_of(cookies)
         enters = secret is None and scope["path"] == "/" and not is_from_elsewhere(headers)
         cookie = cookie_header(new_secret(), secure=scope["scheme"] == "https") if enters else None
         send = with_headers(send, scope["path"], cookie=cookie)
@@ -163,23 +166,28 @@ class Guard:
             try:
                 await self._listen(visit, {"path": beat, "raw_path": beat.encode()}, tab)
             finally:
-                self._forget(tab)
                 self._tabs_open -= Counter([visit.visitor])
-                await asyncio.shield(run_in_threadpool(self._leave, tab, visit.visitor))
+                await asyncio.shield(self._leave(tab, visit.visitor))
 
-    def _leave(self, tab: str, visitor: str) -> None:
+    async def _leave(self, tab: str, visitor: str) -> None:
         """Remove what belongs to a tab that is gone, and with the last tab the uploads of the visitor."""
-        self._sessions.leave(tab)
+        await run_in_threadpool(self._sessions.leave, tab)
+        await self._inner.forget(tab)
         if not self._tabs_open[visitor]:
-            self._uploads.leave(visitor)
+            await run_in_threadpool(self._uploads.leave, visitor)
 
     async def _login(self, visit: Visit) -> None:
         """Let a password be tried, later and later."""
         if not self._needs_login:
             raise not_found()
         body = await read_body(visit.receive)
-        form = await Request(*with_body(visit.scope, visit.receive, body)).form()
-        name = str(form.get("username", ""))
+        try:
+            form = await Request(*with_body(visit.scope, visit.receive, body)).form()
+        except (MultiPartException, ValueError, LookupError):
+            raise malformed() from None
+        name, password = form.get("username"), form.get("password")
+        if not isinstance(name, str) or not isinstance(password, str):
+            raise malformed()
         await asyncio.sleep(self._logins.begin(visit.address, name))
 
         async def watch(message: Message) -> None:
@@ -192,7 +200,7 @@ class Guard:
     async def _upload(self, visit: Visit) -> None:
         """Take a file."""
         self._upload_rate.use(visit.visitor)
-        self._address_rate.use(visit.address)
+        self._address_rate.use(network_of(visit.address))
         headers = Headers(scope=visit.scope)
         length = headers.get("content-length", "")
         name = await receive_upload(
@@ -208,6 +216,12 @@ class Guard:
     async def _event(self, visit: Visit) -> None:
         """Hand on what happened on the page: a question, a slice, a button."""
         self._event_rate.use(visit.visitor)
+        self._event_address_rate.use(network_of(visit.address))
+
+        def tab(session_hash: str) -> str:
+            if self._inner.unfinished(visit.tab(session_hash)) >= MOST_UNFINISHED:
+                raise slow_down(1)
+            return visit.tab(session_hash)
 
         def file(name: str) -> str:
             try:
@@ -215,7 +229,7 @@ class Guard:
             except UsageError as error:
                 raise Refused(400, error.code, error.what, error.remedy) from None
 
-        body = rewrite_event(await read_body(visit.receive), tab=visit.tab, file=file)
+        body = rewrite_event(await read_body(visit.receive), tab=tab, file=file, knows=self._inner.knows)
         scope = {**visit.scope, "headers": [*visit.scope["headers"], (VISITOR_HEADER.encode(), visit.visitor.encode())]}
         await self._app(*with_body(scope, visit.receive, body), visit.send)
 
