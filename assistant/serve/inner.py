@@ -28,6 +28,10 @@ class Inner:
         """Events of a tab whose end it did not hear of yet."""
         return len(self._queue.pending_event_ids_session.get(tab, ()))
 
+    def has_messages_for(self, tab: str) -> bool:
+        """Whether a stream to a tab has anything to wait for; Gradio fails in the middle of one that has not."""
+        return tab in self._queue.pending_messages_per_session
+
     async def forget(self, tab: str) -> None:
         """Let go of the copy of the page and of the messages that Gradio keeps for every tab, in case it came back."""
         self._app.state_holder.session_data.pop(tab, None)

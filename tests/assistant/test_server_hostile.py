@@ -137,3 +137,20 @@ def within(seconds: float, holds: Callable[[], bool]) -> None:
     while not holds() and time.monotonic() < end:
         time.sleep(0.05)
     assert holds()
+
+
+@pytest.mark.slow
+def test_a_stream_that_outlives_its_tab_ends_in_order(capfd: pytest.CaptureFixture[str]) -> None:
+    with served(Site(engine=engine("boxes"))) as url:
+        visitor = Visitor(url)
+        path = f"/gradio_api/queue/data?session_hash={visitor.tab}"
+        with httpx.Client(base_url=url, cookies=visitor.http.cookies) as same:
+            with same.stream("GET", path, timeout=20) as stream:
+                assert visitor.heartbeat is not None
+                visitor.heartbeat.close()
+                visitor.heartbeat = None
+                rest = "".join(stream.iter_text())
+        visitor.leave()
+    assert stream.status_code == 200
+    assert "error" not in rest
+    assert "Exception" not in capfd.readouterr().err

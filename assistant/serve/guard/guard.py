@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode
 
@@ -158,7 +159,8 @@ class Guard:
             await self._event(visit)
         elif path == "/gradio_api/queue/data":
             tab = visit.tab(session_hash)
-            await self._listen(visit, {"query_string": urlencode({"session_hash": tab}).encode()}, tab)
+            query = urlencode({"session_hash": tab}).encode()
+            await self._listen(visit, {"query_string": query}, tab, lasts=lambda: self._inner.has_messages_for(tab))
         else:
             tab = visit.tab(path.rpartition("/")[2])
             beat = f"/gradio_api/heartbeat/{tab}"
@@ -233,11 +235,15 @@ class Guard:
         scope = {**visit.scope, "headers": [*visit.scope["headers"], (VISITOR_HEADER.encode(), visit.visitor.encode())]}
         await self._app(*with_body(scope, visit.receive, body), visit.send)
 
-    async def _listen(self, visit: Visit, change: dict[str, object], tab: str) -> None:
-        """Keep a stream to a tab open; when the tab lets it drop before its end, what it waited for is stopped."""
+    async def _listen(
+        self, visit: Visit, change: dict[str, object], tab: str, *, lasts: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Keep a stream to a tab open while it `lasts`; when the tab drops it before its end, its work is stopped."""
         ended = False
 
         async def receive() -> Message:
+            if not lasts():
+                return {"type": "http.disconnect"}
             message = await self._unless_closing(visit.receive)
             if message["type"] == "http.disconnect" and not ended:
                 self._sessions.interrupt(tab)
@@ -249,6 +255,8 @@ class Guard:
             await visit.send(message)
 
         await self._app({**visit.scope, **change}, receive, send)
+        if not lasts() and not ended:
+            await visit.send({"type": "http.response.body", "body": b""})
 
     async def _unless_closing(self, receive: Receive) -> Message:
         """What arrives next, or the end when the server closes first."""
