@@ -144,12 +144,12 @@ def test_a_stream_that_outlives_its_tab_ends_in_order(capfd: pytest.CaptureFixtu
     with served(Site(engine=engine("boxes"))) as url:
         visitor = Visitor(url)
         path = f"/gradio_api/queue/data?session_hash={visitor.tab}"
-        with httpx.Client(base_url=url, cookies=visitor.http.cookies) as same:
-            with same.stream("GET", path, timeout=20) as stream:
-                assert visitor.heartbeat is not None
-                visitor.heartbeat.close()
-                visitor.heartbeat = None
-                rest = "".join(stream.iter_text())
+        same = httpx.Client(base_url=url, cookies=visitor.http.cookies)
+        with same, same.stream("GET", path, timeout=20) as stream:
+            assert visitor.heartbeat is not None
+            visitor.heartbeat.close()
+            visitor.heartbeat = None
+            rest = "".join(stream.iter_text())
         visitor.leave()
     assert stream.status_code == 200
     assert "error" not in rest
