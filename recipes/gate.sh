@@ -4,7 +4,7 @@
 #   recipes/gate.sh [OUT]                          # everything made by code
 #   BODYMAPS_DATA=/path/to/data recipes/gate.sh    # real CTs and DICOM series too
 #
-# About 40 minutes on two CPU cores. Stop it whenever you like; each part stands alone.
+# About 20 minutes on two CPU cores. Stop it whenever you like; each part stands alone.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
