@@ -202,7 +202,7 @@ def test_a_run_stops_when_its_minutes_are_over(tmp_path: Path) -> None:
     assert torch.load(train([case_of()], recipe_of(minutes=1e-9), tmp_path), weights_only=True)["step"] == 0
 
 
-# About one run in seven ends in NaN on some CPUs, from inputs that are finite; out of the default run until that is found.
+# About one run in seven ends in NaN, from inputs that are finite; out of the default run until that is found (LOG.md).
 @pytest.mark.slow
 def test_only_what_is_annotated_moves_the_head(tmp_path: Path) -> None:
     config = recipe_of(steps=4, weight_decay=0.0)
