@@ -1,0 +1,1 @@
+"""The text-driven universal network: phrases, head, network. Light to name, torch to import."""
