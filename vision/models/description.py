@@ -11,17 +11,14 @@ from typing import Any, NoReturn
 from rapidfuzz import process
 
 from vision.errors import WeightsError
-from vision.structures import STRUCTURES, find_near
+from vision.models.kinds import KINDS, are_texts, is_list, is_number, structures_of
+from vision.structures import STRUCTURES
 
-KEYS = ("network", "sha256", "network_sha256", "left_out", "recipe", "trained_steps", "trained_seconds")
 REQUIRED = ("network", "sha256", "network_sha256")
-NETWORK_KEYS = ("channels", "widths", "spacing_mm", "window_hu")
+KEYS = (*REQUIRED, "kind", "left_out", "recipe", "trained_steps", "trained_seconds", "calibration", "trained_on")
 MOST_BYTES = 1 << 20
-MOST_LEVELS = 8
-MOST_WIDTH = 1024
-LARGEST_NUMBER = 1e12
-SPACING_MM = (0.5, 10.0)
-WINDOW_HU = (-2000.0, 10_000.0)
+SOURCES = ("real", "synthetic", "real and synthetic")
+"""What `trained_on` may say of a structure."""
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _NAMES = frozenset(structure.name for structure in STRUCTURES)
@@ -30,7 +27,8 @@ _NAMES = frozenset(structure.name for structure in STRUCTURES)
 def parse_description(content: bytes, name: str) -> dict[str, Any]:
     """The values of a description called `name`, its network checked by `check_network` and by its hash.
 
-    Raises WeightsError E_WEIGHTS_DESCRIPTION; an unknown key comes with the nearest known one.
+    A description without `kind` is of a compact network. Raises WeightsError E_WEIGHTS_DESCRIPTION; an unknown key
+    comes with the nearest known one.
     """
     values = _json(content, name)
     _require_keys(values, KEYS, REQUIRED, name)
@@ -38,48 +36,41 @@ def parse_description(content: bytes, name: str) -> dict[str, Any]:
         if not (isinstance(values[key], str) and _HASH.fullmatch(values[key])):
             _refuse(name, f"{key} is not 64 hexadecimal digits")
     for key in ("trained_steps", "trained_seconds"):
-        if key in values and not (_is_number(values[key]) and values[key] >= 0):
+        if key in values and not (is_number(values[key]) and values[key] >= 0):
             _refuse(name, f"{key} is not a number from 0")
-    if "left_out" in values and not _are_texts(values["left_out"]):
+    if "left_out" in values and not are_texts(values["left_out"]):
         _refuse(name, "left_out is not a list of names")
     if not isinstance(values.get("recipe", {}), dict):
         _refuse(name, "recipe is not an object")
-    network = check_network(values["network"], name)
+    kind = values.get("kind", "compact")
+    network = check_network(values["network"], name, kind=kind)
     if network_hash(network) != values["network_sha256"]:
         _refuse(name, "network does not have the hash network_sha256, so it may belong to other weights")
-    return {**values, "network": network}
+    known = structures_of(kind, network)
+    calibration = _calibration(values.get("calibration", {}), known, name)
+    trained_on = _trained_on(values.get("trained_on", {}), name)
+    return {**values, "kind": kind, "network": network, "calibration": calibration, "trained_on": trained_on}
 
 
-def check_network(values: object, name: str = "The description") -> dict[str, Any]:
-    """The network of a description in its exact types, ready for `CompactConfig`.
+def check_network(values: object, name: str = "The description", *, kind: str = "compact") -> dict[str, Any]:
+    """The network of a description in its exact types, ready for the configuration of its kind.
 
-    Raises WeightsError E_WEIGHTS_DESCRIPTION for a key too many or too few, another type or a size out of bounds.
+    Raises WeightsError E_WEIGHTS_DESCRIPTION for an unknown kind, a key too many or too few, another type or a size
+    out of bounds.
     """
+    if not isinstance(kind, str) or kind not in KINDS:
+        _refuse(name, f"kind is none of {', '.join(KINDS)}")
     if not isinstance(values, Mapping):
         _refuse(name, "network is not an object")
-    _require_keys(values, NETWORK_KEYS, NETWORK_KEYS, name)
-    channels, widths, window = (values[key] for key in ("channels", "widths", "window_hu"))
-    if not _are_texts(channels) or not 1 <= len(set(channels)) == len(channels):
-        _refuse(name, "network.channels is not a list of different structures")
-    unknown = next((channel for channel in channels if channel not in _NAMES), None)
-    if unknown is not None:
-        near = ", ".join(find_near(unknown)) or "none"
-        _refuse(name, f"network.channels names {unknown[:40]!r}, which is no structure (nearest: {near})")
-    if not _is_list(widths) or not 1 <= len(widths) <= MOST_LEVELS or not all(map(_is_width, widths)):
-        _refuse(name, f"network.widths is not a list of 1 to {MOST_LEVELS} integers from 1 to {MOST_WIDTH}")
-    spacing_mm = values["spacing_mm"]
-    if not _is_number(spacing_mm) or not SPACING_MM[0] <= spacing_mm <= SPACING_MM[1]:
-        _refuse(name, f"network.spacing_mm is not a number from {SPACING_MM[0]:g} to {SPACING_MM[1]:g}")
-    if not _is_list(window) or len(window) != 2 or not all(map(_is_number, window)):
-        _refuse(name, "network.window_hu is not a pair of numbers")
-    if not WINDOW_HU[0] <= window[0] < window[1] <= WINDOW_HU[1]:
-        _refuse(name, f"network.window_hu does not rise within {WINDOW_HU[0]:g} to {WINDOW_HU[1]:g} HU")
-    return {
-        "channels": tuple(channels),
-        "widths": tuple(widths),
-        "spacing_mm": float(spacing_mm),
-        "window_hu": (float(window[0]), float(window[1])),
-    }
+    checks = KINDS[kind]
+    _require_keys(values, tuple(checks), tuple(checks), name)
+    network = {}
+    for key, check in checks.items():
+        try:
+            network[key] = check(values[key])
+        except ValueError as wrong:
+            _refuse(name, f"network.{key} {wrong}")
+    return network
 
 
 def network_hash(network: Mapping[str, Any]) -> str:
@@ -122,20 +113,28 @@ def _require_keys(values: Mapping[str, Any], known: Sequence[str], required: Seq
             _refuse(name, f"it lacks the key {key!r}")
 
 
-def _is_list(value: object) -> bool:
-    return isinstance(value, list | tuple)
+def _calibration(values: object, known: Sequence[str], name: str) -> dict[str, tuple[float, float]]:
+    """Structure -> (slope, intercept) of the line that makes its logit a calibrated one."""
+    if not isinstance(values, Mapping):
+        _refuse(name, "calibration is not an object")
+    for structure, line in values.items():
+        if structure not in known:
+            _refuse(name, f"calibration names {str(structure)[:40]!r}, which the network does not segment")
+        if not is_list(line) or len(line) != 2 or not all(map(is_number, line)):
+            _refuse(name, f"calibration of {structure} is not a slope and an intercept")
+    return {structure: (float(line[0]), float(line[1])) for structure, line in values.items()}
 
 
-def _are_texts(value: Any) -> bool:
-    return _is_list(value) and all(isinstance(each, str) for each in value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST_NUMBER
-
-
-def _is_width(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_WIDTH
+def _trained_on(values: object, name: str) -> dict[str, str]:
+    """Structure -> which CTs taught it."""
+    if not isinstance(values, Mapping):
+        _refuse(name, "trained_on is not an object")
+    for structure, source in values.items():
+        if structure not in _NAMES:
+            _refuse(name, f"trained_on names {str(structure)[:40]!r}, which is no structure")
+        if source not in SOURCES:
+            _refuse(name, f"trained_on of {structure} is none of {', '.join(SOURCES)}")
+    return dict(values)
 
 
 def _refuse(name: str, what: str) -> NoReturn:

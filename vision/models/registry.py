@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from vision.errors import WeightsError
 from vision.models.description import MOST_BYTES, parse_description
+from vision.models.kinds import structures_of
 from vision.models.weights_file import refuse_checkpoint
 
 WEIGHTS = Path(__file__).parent / "weights"
+"""Models that ship with the package."""
+
+FOLDER_VARIABLE = "BODYMAPS_MODELS"
+MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """One installed model. `channels` are the structures that it segments itself; `config` rebuilds the network."""
+    """One installed model. `channels` are the structures that it segments itself; `config` rebuilds the network.
+
+    `kind` says of which network, `calibration` gives slope and intercept of a structure's logit, `trained_on` says
+    which CTs taught a structure: real, synthetic, real and synthetic.
+    """
 
     name: str
     file: Path
@@ -23,6 +36,9 @@ class ModelEntry:
     sha256: str
     channels: tuple[str, ...]
     config: dict[str, Any]
+    kind: str = "compact"
+    calibration: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    trained_on: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -30,29 +46,59 @@ class ModelEntry:
         return f"{self.name} ({self.sha256[:8]})"
 
 
-def read_models(folder: Path = WEIGHTS) -> dict[str, ModelEntry]:
-    """Every `<name>.json` with its `<name>.safetensors` and `<name>.md` of a folder, by name.
+def user_folder() -> Path:
+    """Where a person's own models lie: what BODYMAPS_MODELS names, else the system's data folder; it may not exist."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    if named:
+        return Path(named)
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return base / "bodymaps" / "models"
+
+
+def model_folders() -> tuple[Path, ...]:
+    """The folders that models are looked for in; of two models of one name the first folder's counts."""
+    return WEIGHTS, user_folder()
+
+
+def read_models(*folders: Path) -> dict[str, ModelEntry]:
+    """Every `<name>.json` with its `<name>.safetensors` and `<name>.md`, by name; by default of `model_folders`.
 
     Raises WeightsError for a description that cannot be read or says what it may not.
     """
-    return {path.stem: _read_model(path) for path in sorted(folder.glob("*.json"))}
+    return {name: _read_model(path) for name, path in _descriptions(folders or model_folders()).items()}
 
 
-def find_model(name: str, folder: Path = WEIGHTS) -> ModelEntry:
-    """One model by name; its weights are checked when they are loaded. Raises WeightsError E_MODEL.
+def find_model(name: str, *folders: Path) -> ModelEntry:
+    """One model by name; its weights are checked when they are loaded, and no other model is read.
 
-    Nothing is ever fetched: what is not in the folder is not there.
+    Raises WeightsError E_MODEL for a name that is not there, and what `read_models` raises. Nothing is ever fetched.
     """
-    models = read_models(folder)
+    models = _descriptions(folders or model_folders())
     if name not in models:
         known = ", ".join(models) or "none"
         raise WeightsError(
             "E_MODEL",
             f"No model is called {name[:60]!r}; installed: {known}.",
-            "Nothing is downloaded. A model of your own is the .json and .safetensors that 'bodymaps train export' "
-            "writes: copy both beside the installed ones, whose folder 'bodymaps info' names.",
+            "Nothing is downloaded. A model of your own is the .json and .safetensors that 'bodymaps train export' or "
+            "'bodymaps weights convert' writes: copy both beside the installed ones, whose folders 'bodymaps weights "
+            "list' names.",
         )
-    return models[name]
+    return _read_model(models[name])
+
+
+def _descriptions(folders: tuple[Path, ...]) -> dict[str, Path]:
+    """Name -> description, in the order of the folders; files that are not called as a model are passed over."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for path in sorted(folder.glob("*.json")):
+            if MODEL_NAME.fullmatch(path.stem):
+                found.setdefault(path.stem, path)
+    return found
 
 
 def _read_model(description: Path) -> ModelEntry:
@@ -70,6 +116,9 @@ def _read_model(description: Path) -> ModelEntry:
         file=description.with_suffix(".safetensors"),
         card=description.with_suffix(".md"),
         sha256=values["sha256"],
-        channels=values["network"]["channels"],
+        channels=structures_of(values["kind"], values["network"]),
         config=values["network"],
+        kind=values["kind"],
+        calibration=values["calibration"],
+        trained_on=values["trained_on"],
     )
