@@ -1,0 +1,134 @@
+"""Bones and muscles of the back, drawn where a label map has none: vertebrae, ribs, sternum, pelvis, psoas."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from vision.synthesis.anatomy.regrid import SPACING_MM
+from vision.synthesis.anatomy.tissues import Tissue
+from vision.synthesis.anatomy.trunk import ANGLES, Trunk, voxels
+
+PITCH_MM, DISC_MM = 34.0, 8.0
+RIB_PITCH_MM, RIB_HEIGHT_MM, RIB_DROP_MM = 25.0, 11.0, 85.0
+BONES = (Tissue.BONE_UNSPECIFIED, Tissue.BONE_CORTICAL, Tissue.BONE_SPONGIOSA)
+
+
+def lacks_bones(tissues: np.ndarray) -> bool:
+    """Whether no vertebra is labelled; a few hip bones alone do not make a skeleton."""
+    count = np.bincount(tissues.ravel(), minlength=256)
+    spine = count[Tissue.SPINAL_CORD] + count[Tissue.CARTILAGE_OR_DISC] + count[Tissue.MUSCLE]
+    return bool(spine * SPACING_MM**3 < 100_000)
+
+
+def _spine_line(tissues: np.ndarray) -> np.ndarray:
+    """(K, 2) centres of the vertebral bodies: behind the aorta, towards the middle of the body."""
+    aorta = tissues == Tissue.AORTA
+    if aorta.sum() < 500:
+        aorta = np.isin(tissues, (Tissue.KIDNEY_LEFT, Tissue.KIDNEY_RIGHT))
+    line = np.full((tissues.shape[2], 2), np.nan)
+    for k in np.flatnonzero(aorta.any((0, 1))):
+        points = np.argwhere(aorta[:, :, k])
+        line[k] = points[:, 0].mean(), np.percentile(points[:, 1], 10)
+    known = np.flatnonzero(~np.isnan(line[:, 0]))
+    where = np.arange(len(line))
+    smooth = np.stack([np.interp(where, known, ndimage.median_filter(line[known, a], 31)) for a in range(2)], 1)
+    smooth = ndimage.gaussian_filter1d(smooth, voxels(35), axis=0, mode="nearest")
+    organs = np.flatnonzero((tissues > 0).any((1, 2)))
+    middle = (organs[0] + organs[-1]) / 2
+    smooth[:, 0] += np.clip(middle - smooth[:, 0], -voxels(16), voxels(16))
+    smooth[:, 1] -= voxels(21)
+    return smooth
+
+
+def _ellipse(x: np.ndarray, y: np.ndarray, half: tuple[float, float]) -> np.ndarray:
+    return (x / half[0]) ** 2 + (y / half[1]) ** 2 < 1
+
+
+def draw_spine(tissues: np.ndarray, rng: np.random.Generator) -> None:
+    """Draw vertebrae with discs, canal and processes, and the muscles beside them, into unlabelled voxels, in place."""
+    line = _spine_line(tissues)
+    phase = rng.uniform(0, PITCH_MM)
+    kidneys = np.flatnonzero(np.isin(tissues, (Tissue.KIDNEY_LEFT, Tissue.KIDNEY_RIGHT)).any((0, 1)))
+    lumbar_top = int(kidneys[-1]) if len(kidneys) else tissues.shape[2] // 2
+    scale = rng.uniform(0.92, 1.1)
+    for k in range(tissues.shape[2]):
+        x = ((np.arange(tissues.shape[0]) - line[k, 0])[:, None] * SPACING_MM) / scale
+        y = ((np.arange(tissues.shape[1]) - line[k, 1])[None, :] * SPACING_MM) / scale
+        below = (lumbar_top - k) * SPACING_MM
+        _draw_level(tissues[:, :, k], (x, y), level=(k * SPACING_MM + phase) % PITCH_MM, below_mm=below)
+
+
+def _draw_level(plane: np.ndarray, place: tuple[np.ndarray, np.ndarray], *, level: float, below_mm: float) -> None:
+    """One slice of the back, in place; `place` in mm from the vertebral body's centre."""
+    x, y = place
+    free = plane == Tissue.AIR
+    lumbar = float(np.clip((below_mm + 60) / 160, 0, 1))
+    wide, deep = 17 + 7 * lumbar, 14 + 3 * lumbar
+    back = -deep - 8
+    body = _ellipse(x, y, (wide, deep))
+    canal = _ellipse(x, y - back, (10.5, 8))
+    arch = _ellipse(x, y - back, (15.5, 13)) & (y < -deep + 4)
+    spinous = (np.abs(x) < 3.2) & (y < back - 6) & (y > back - 34) & (5 < level < 26)
+    transverse = (np.abs(y - back - 2) < 4.5) & (np.abs(x) < 34 - 6 * lumbar) & (12 < level < 22)
+    facet = _ellipse(np.abs(x) - 15, y - back + 4, (7, 8)) & ((level < 12) | (level > 26))
+    bone = body | arch | spinous | transverse | facet
+    erector = _ellipse(np.abs(x) - 27, y - back + 12, (24, 15 + 6 * lumbar))
+    multifidus = _ellipse(np.abs(x) - 12, y - back + 18, (11, 14))
+    psoas = _ellipse(np.abs(x) - wide - 13 * lumbar, y + 3, (6 + 14 * lumbar, 8 + 14 * lumbar)) & (below_mm > 0)
+    lumborum = _ellipse(np.abs(x) - 62, y - back - 2, (17, 9)) & (-10 < below_mm < 120)
+    crura = _ellipse(np.abs(x) - 16, y - deep - 2, (8, 6)) & (below_mm < 40)
+    for region, code in (
+        (erector | multifidus | psoas | lumborum | crura, Tissue.MUSCLE),
+        (bone, Tissue.BONE_UNSPECIFIED),
+        (canal, Tissue.SPINAL_CORD),
+    ):
+        plane[region & free] = code
+    if level < DISC_MM:
+        plane[body & free] = Tissue.CARTILAGE_OR_DISC
+
+
+def draw_ribs(tissues: np.ndarray, trunk: Trunk, rng: np.random.Generator) -> None:
+    """Draw ribs that fall from back to front, their cartilage and the sternum, into the wall's muscle, in place."""
+    kidneys = np.flatnonzero(np.isin(tissues, (Tissue.KIDNEY_LEFT, Tissue.KIDNEY_RIGHT)).any((0, 1)))
+    livers = np.flatnonzero((tissues == Tissue.LIVER).any((0, 1)))
+    twelfth = float(kidneys.mean()) * SPACING_MM + rng.uniform(0, 20) if len(kidneys) else 0.0
+    sternum_from = (int(livers[-1]) if len(livers) else tissues.shape[2]) - voxels(35)
+    turn = np.arange(ANGLES) / ANGLES * 2 * np.pi
+    from_back = np.abs((turn - 1.5 * np.pi + np.pi) % (2 * np.pi) - np.pi) / np.pi
+    for k, radius, direction in trunk.slices(tissues.shape):
+        number = (k * SPACING_MM + RIB_DROP_MM * from_back**0.8 - twelfth) / RIB_PITCH_MM
+        limit = np.interp(np.floor(number), [-1, 0, 1, 2, 3], [0, 0.4, 0.55, 0.8, 0.93])
+        here = (number % 1 < RIB_HEIGHT_MM / RIB_PITCH_MM) & (from_back < limit) & (number > 0) & (from_back > 0.08)
+        beyond = radius - trunk.cavity[k][direction]
+        wide = (beyond > voxels(1.5)) & (beyond < voxels(9.5))
+        plane = tissues[:, :, k]
+        muscle = plane == Tissue.MUSCLE
+        rib = wide & muscle & here[direction]
+        plane[rib] = np.where(from_back[direction] > 0.74, Tissue.COSTAL_CARTILAGE, Tissue.BONE_UNSPECIFIED)[rib]
+        if k > sternum_from:
+            plane[wide & muscle & (from_back > 0.955)[direction]] = Tissue.BONE_UNSPECIFIED
+
+
+def draw_pelvis(tissues: np.ndarray, trunk: Trunk) -> None:
+    """Draw iliac wings, sockets and sacrum around femurs that lie alone, into muscle and fat, in place."""
+    femurs = np.isin(tissues, (Tissue.FEMUR_LEFT, Tissue.FEMUR_RIGHT))
+    if femurs.sum() * SPACING_MM**3 < 20_000:
+        return
+    top = int(np.flatnonzero(femurs.any((0, 1)))[-1])
+    turn = np.arange(ANGLES) / ANGLES * 2 * np.pi
+    from_back = np.abs((turn - 1.5 * np.pi + np.pi) % (2 * np.pi) - np.pi) / np.pi
+    for k, radius, direction in trunk.slices(tissues.shape):
+        above = (k - top) * SPACING_MM
+        if not -10 < above < 115:
+            continue
+        high = above / 115
+        wing = (from_back > 0.12 + 0.05 * high) & (from_back < 0.36 + 0.26 * high)
+        beyond = radius - trunk.cavity[k][direction]
+        plane = tissues[:, :, k]
+        soft = np.isin(plane, (Tissue.MUSCLE, Tissue.FAT))
+        plane[soft & wing[direction] & (beyond > voxels(0)) & (beyond < voxels(10))] = Tissue.BONE_UNSPECIFIED
+    socket = slice(max(0, top - round(voxels(45))), top + round(voxels(16)))
+    near = ndimage.distance_transform_edt(~femurs[:, :, socket], sampling=SPACING_MM)
+    part = tissues[:, :, socket]
+    part[(near > 3) & (near < 12) & np.isin(part, (Tissue.MUSCLE, Tissue.FAT))] = Tissue.BONE_UNSPECIFIED
