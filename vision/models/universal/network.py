@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vision.models.backbones import BACKBONES
+from vision.models.backbones import build_backbone
 from vision.models.backbones.compact import ResidualUNet, space_to_depth
 from vision.models.backbones.features import Features
 from vision.models.universal.head import Fusion, UniversalHead
@@ -51,7 +51,7 @@ class UniversalNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.phrases = PhraseEncoder(config.structures, config.query_width)
-        self.backbone = BACKBONES[config.backbone](config.widths)
+        self.backbone = build_backbone(config.backbone, config.widths)
         inner = self.backbone
         self.head = self._head(inner.width, inner.stride)
         self.context = nn.Conv3d(inner.width, config.fine_widths[0], 1)
