@@ -47,9 +47,14 @@ def ask(
     out: str | Path | None = None,
     series: str | None = None,
     choices: Choices = ASK,
+    model: str | None = None,
 ) -> Answer:
-    """Ask one question about a CT; with `out`, write the answer's files there. Errors as of `open_ct`."""
-    answer = open_ct(ct, series=series, choices=choices).ask(question)
+    """Ask one question about a CT; with `out`, write the answer's files there. Errors as of `open_ct`.
+
+    `model` names an installed model other than the shipped one.
+    """
+    segmenter = None if model is None else named_segmenter(model)
+    answer = open_ct(ct, series=series, choices=choices, segmenter=segmenter).ask(question)
     if out is not None:
         answer.save(Path(out))
     return answer
@@ -60,13 +65,17 @@ def plan_question(text: str) -> list[SkillCall]:
     return default_planner().plan(text, Memory())
 
 
-@functools.cache
 def default_segmenter() -> Segmenter:
     """The segmenter of the shipped weights, loaded once per process."""
-    from vision.models.compact_segmenter import load_compact
-    from vision.models.registry import find_model
+    return named_segmenter(DEFAULT_MODEL)
 
-    return load_compact(find_model(DEFAULT_MODEL))
+
+@functools.cache
+def named_segmenter(model: str) -> Segmenter:
+    """The segmenter of an installed model, loaded once per process. Raises vision.errors.WeightsError."""
+    from vision.models.loading import load_segmenter
+
+    return load_segmenter(model)
 
 
 @functools.cache

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from assistant import commands_evaluate, commands_report, gate_options
+from assistant import commands_evaluate, commands_report, commands_weights, gate_options
 from assistant.logs import install_clean_logs
+from assistant.model_option import ModelName
 from assistant.terminal import print_json, progress_bar, run_command, tell
 from vision.errors import UsageError
 from vision.io import Choices
@@ -25,6 +26,7 @@ train_app = typer.Typer(help="Train a model of your own.", no_args_is_help=True)
 app.add_typer(train_app, name="train")
 commands_report.register(app)
 commands_evaluate.register(app)
+commands_weights.register(app)
 
 CTPath = Annotated[Path, typer.Argument(metavar="CT", help="NIfTI file, DICOM folder, or a zip of either.")]
 JSONFlag = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
@@ -37,6 +39,7 @@ def ask(
     question: Annotated[str, typer.Argument(help="What you want to know, in your own words.")],
     out: Annotated[Path | None, typer.Option(help="Write answer.json, masks and a preview there.")] = None,
     json: JSONFlag = False,
+    model: ModelName = None,
     series: gate_options.Series = None,
     volume: gate_options.Volume = None,
     prefer: gate_options.Prefer = None,
@@ -46,11 +49,12 @@ def ask(
     resample: gate_options.Resample = False,
 ) -> None:
     """Ask one question about one CT."""
-    from assistant.api import open_ct
+    from assistant.api import named_segmenter, open_ct
 
     choices = Choices(series, volume, prefer, assume_orientation, fix_offset, allow_gaps, resample)
     with progress_bar() as progress:
-        conversation = open_ct(ct, choices=choices, progress=progress)
+        segmenter = None if model is None else named_segmenter(model)
+        conversation = open_ct(ct, choices=choices, segmenter=segmenter, progress=progress)
         answer = conversation.ask(question, progress=progress)
     for warning in answer.record.warnings:
         tell(f"{warning.code}: {warning.text}")
@@ -121,11 +125,12 @@ def chat(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 7860,
     auth: Annotated[str | None, typer.Option(metavar="USER:PASSWORD", help="Who may enter.")] = None,
+    model: ModelName = None,
 ) -> None:
     """Open the chat in a browser, on this machine only unless told otherwise."""
     from assistant.serve import launch
 
-    launch(host=host, port=port, auth=_credentials(auth))
+    launch(host=host, port=port, auth=_credentials(auth), model=model)
 
 
 @train_app.command()

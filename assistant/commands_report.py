@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from assistant import gate_options
+from assistant.model_option import ModelName
 from assistant.terminal import progress_bar, tell
 from vision.io import Choices
 
@@ -41,6 +42,7 @@ def report(
     ] = False,
     num_parts: Annotated[int, typer.Option(help="Divide the cases among this many runs.")] = 1,
     part_id: Annotated[int, typer.Option(help="Which part this run does, from 0.")] = 0,
+    model: ModelName = None,
     series: gate_options.Series = None,
     volume: gate_options.Volume = None,
     prefer: gate_options.Prefer = None,
@@ -50,6 +52,7 @@ def report(
     resample: gate_options.Resample = False,
 ) -> None:
     """Report on many CTs: a folder for each, results.jsonl, summary.csv, run.json."""
+    from assistant.api import named_segmenter
     from assistant.batch import run_batch, try_batch
 
     choices = Choices(series, volume, prefer, assume_orientation, fix_offset, allow_gaps, resample)
@@ -78,6 +81,7 @@ def report(
             max_failures=1 if fail_fast else max_failures,
             timeout_s=timeout_per_case,
             choices=choices,
+            segmenter=None if model is None else named_segmenter(model),
             progress=progress,
         )
     _tell_result(result)

@@ -51,15 +51,19 @@ def qualified(function: ast.expr, names: dict[str, str]) -> str:
     return f"{names.get(first, first)}{dot}{rest}"
 
 
-def resumes_own_training(node: ast.Call, file: Path) -> bool:
-    """A trainer may read the optimiser state that it wrote itself, tensors only; nothing else reads torch files."""
+TORCH_FILES = ("vision/training", "vision/models/checkpoints/read.py")
+"""Who reads torch files, tensors only: a trainer its own optimiser state, the converter public checkpoints."""
+
+
+def reads_tensors_only(node: ast.Call, file: Path) -> bool:
+    """Whether a torch.load runs nothing and stands where one may."""
     flags = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
-    return lives_in(file, ("vision/training",)) and flags.get("weights_only") == "True"
+    return lives_in(file, TORCH_FILES) and flags.get("weights_only") == "True"
 
 
 def call_faults(node: ast.Call, file: Path, names: dict[str, str]) -> Iterator[str]:
     called = qualified(node.func, names)
-    if called == "torch.load" and resumes_own_training(node, file):
+    if called == "torch.load" and reads_tensors_only(node, file):
         return
     if called in UNSAFE_CALLS or called.startswith(UNSAFE_QUALIFIED):
         yield called

@@ -17,14 +17,17 @@ def launch(
     segmenter: Segmenter | None = None,
     planner: Planner | None = None,
     settings: ServerSettings = DEFAULTS,
+    model: str | None = None,
 ) -> None:
     """Serve the page until the process is stopped. `auth` is (name, password), needed wherever others can connect.
+
+    `model` names the installed model that segments, where it is not the shipped one.
 
     Each CT is answered about in a process of its own; a segmenter or planner that is given as an object answers in
     threads of this process instead, and a crash of it ends the chat. Everything that was uploaded is removed at the
     end. Raises UsageError for a port that is taken, and for a host that others can reach without `auth`, or with an
-    empty name or password.
+    empty name or password; WeightsError for an unknown model.
     """
     from assistant.serve.start import serve_chat
 
-    serve_chat(host=host, port=port, auth=auth, segmenter=segmenter, planner=planner, settings=settings)
+    serve_chat(host=host, port=port, auth=auth, segmenter=segmenter, planner=planner, settings=settings, model=model)

@@ -11,6 +11,7 @@ from typing import Protocol
 from assistant.plan import Planner
 from assistant.serve.sessions import OpenCT
 from assistant.serve.settings import ServerSettings
+from assistant.serve.workers.engine import Engine
 from assistant.serve.workers.line import Line, waiting_words
 from assistant.serve.workers.local import LocalConversation
 from assistant.serve.workers.memory import MemoryBudget, Reservation, needed_bytes
@@ -109,15 +110,15 @@ def in_workers(zygote: Zygote, line: Line, settings: ServerSettings) -> Converse
     return converse
 
 
-def in_threads(segmenter: Segmenter | None, planner: Planner | None, line: Line) -> Converse:
-    """Conversations in the server itself, the shipped model and planner where none are given."""
+def in_threads(segmenter: Segmenter | None, planner: Planner | None, line: Line, engine: Engine) -> Converse:
+    """Conversations in the server itself, the engine's model and planner where none are given."""
 
     def converse(ct: CTVolume, *, seconds: float, memory: Reservation, progress: Progress) -> OpenCT:
-        from assistant.api import default_planner, default_segmenter
+        from assistant.api import default_planner
 
         return LocalConversation(
             ct,
-            segmenter or default_segmenter(),
+            segmenter or engine.start()[0],
             planner or default_planner(),
             line=line,
             open_seconds=seconds,

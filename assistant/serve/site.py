@@ -58,11 +58,12 @@ class Site:
         self.budget = MemoryBudget(memory, self.sessions.close_an_idle_ct)
         self.line = Line(at_once=settings.at_once, most_waiting=settings.waiting)
         apart = CAN_FORK and segmenter is None and planner is None and open_with is None
-        self.zygote = Zygote(engine or Engine(), threads=settings.worker_threads) if apart else None
+        engine = engine or Engine()
+        self.zygote = Zygote(engine, threads=settings.worker_threads) if apart else None
         if self.zygote is not None:
             converse = in_workers(self.zygote, self.line, settings)
         else:
-            converse = in_threads(segmenter, planner, self.line)
+            converse = in_threads(segmenter, planner, self.line, engine)
         reading = Line(at_once=settings.opening_at_once, most_waiting=settings.waiting)
         desk = Desk(open_with or Opening(self.budget, reading, converse), self._example, self.uploads)
         self._folder_before = os.environ.get(GRADIO_FOLDER)

@@ -14,6 +14,7 @@ from assistant.serve.guard.connections import Connection
 from assistant.serve.guard.origins import is_loopback
 from assistant.serve.settings import DEFAULTS, ServerSettings
 from assistant.serve.site import Site
+from assistant.serve.workers.engine import Engine, engine_of
 from vision.errors import UsageError
 from vision.segmenter import Segmenter
 
@@ -32,13 +33,22 @@ def serve_chat(
     segmenter: Segmenter | None = None,
     planner: Planner | None = None,
     settings: ServerSettings = DEFAULTS,
+    model: str | None = None,
 ) -> None:
     """See `assistant.serve.launch`."""
     install_clean_logs()
     require_safe(host, auth)
     require_free(host, port)
+    engine = Engine() if model is None else engine_of(model)
     leave_no_core()
-    site = Site(settings=settings, auth=auth, only_loopback=is_loopback(host), segmenter=segmenter, planner=planner)
+    site = Site(
+        settings=settings,
+        auth=auth,
+        only_loopback=is_loopback(host),
+        segmenter=segmenter,
+        planner=planner,
+        engine=engine,
+    )
     try:
         site.warm()
         address = f"[{host.strip('[]')}]" if ":" in host else host

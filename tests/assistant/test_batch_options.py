@@ -227,7 +227,8 @@ def test_command_passes_every_option_on(cases: Path, tmp_path: Path, monkeypatch
         return BatchResult(out, 0, 0, {})
 
     monkeypatch.setattr("assistant.batch.run_batch", note)
-    flags = ["--resume", "--case-names", "--timeout-per-case", "9", "--num-parts", "3", "--part-id", "2"]
+    monkeypatch.setattr("assistant.api.named_segmenter", lambda model: f"the segmenter of {model}")
+    flags = ["--model", "mine", "--resume", "--case-names", "--timeout-per-case", "9", "--num-parts", "3", "--part-id", "2"]
     words = ["--format", "md, html", "--question", "Liver?", "--max-failures", "4", "--allow-gaps", "--series", "2"]
     assert command(cases, "--out", tmp_path / "out", *flags, *words) == 0
     assert given == {
@@ -240,5 +241,6 @@ def test_command_passes_every_option_on(cases: Path, tmp_path: Path, monkeypatch
         "max_failures": 4,
         "timeout_s": 9.0,
         "choices": Choices(series="2", allow_gaps=True),
+        "segmenter": "the segmenter of mine",
         "progress": None,
     }

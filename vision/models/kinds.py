@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from vision.models.backbone_names import BACKBONE_NAMES
 from vision.models.checkpoints.classes import ORDERS, channels_of
 from vision.structures import STRUCTURES, find_near
 
@@ -18,9 +19,9 @@ MOST_WIDTH = 1024
 LARGEST_NUMBER = 1e12
 SPACING_MM = (0.5, 10.0)
 WINDOW_HU = (-2000.0, 10_000.0)
-WINDOW_VOXELS = (32, 256)
+MOST_BASE_WIDTH = 64
+WINDOW_VOXELS = (64, 256)
 WINDOW_MULTIPLE = 32
-BACKBONES = ("compact",)
 FUSIONS = ("concat", "cross_attention")
 
 _NAMES = frozenset(structure.name for structure in STRUCTURES)
@@ -96,6 +97,17 @@ def window_voxels(value: Any) -> int:
     return int(value)
 
 
+def base_width(multiple: int) -> Check:
+    """A check for the width of a public network's finest level."""
+
+    def check(value: Any) -> int:
+        if not _is_width(value) or value > MOST_BASE_WIDTH or value % multiple:
+            raise ValueError(f"is not a multiple of {multiple} from {multiple} to {MOST_BASE_WIDTH}")
+        return int(value)
+
+    return check
+
+
 def one_of(*known: str) -> Check:
     """A check for one of a few names."""
 
@@ -111,41 +123,40 @@ def _is_width(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_WIDTH
 
 
-_WINDOWED: Mapping[str, Check] = MappingProxyType(
-    {
+def _windowed(width_multiple: int) -> dict[str, Check]:
+    return {
         "order": one_of(*ORDERS),
-        "base_width": width,
+        "base_width": base_width(width_multiple),
         "spacing_mm": spacing_mm,
         "window_hu": window_hu,
         "window_voxels": window_voxels,
     }
-)
-_TEXT_DRIVEN: Mapping[str, Check] = MappingProxyType({**_WINDOWED, "vision_width": width, "text_width": width})
+
+
+def _text_driven(width_multiple: int) -> dict[str, Check]:
+    return {**_windowed(width_multiple), "vision_width": width, "text_width": width}
+
 
 KINDS: Mapping[str, Mapping[str, Check]] = MappingProxyType(
     {
-        "compact": MappingProxyType(
-            {"channels": structures, "widths": widths, "spacing_mm": spacing_mm, "window_hu": window_hu}
-        ),
-        "universal": MappingProxyType(
-            {
-                "structures": structures,
-                "backbone": one_of(*BACKBONES),
-                "widths": widths,
-                "fine_widths": widths,
-                "query_width": width,
-                "hidden": width,
-                "fusion": one_of(*FUSIONS),
-                "spacing_mm": spacing_mm,
-                "window_hu": window_hu,
-            }
-        ),
-        "suprem_swinunetr": _TEXT_DRIVEN,
-        "suprem_unet": _TEXT_DRIVEN,
-        "suprem_segresnet": _WINDOWED,
-        "universal_swinunetr": _TEXT_DRIVEN,
-        "universal_unet": _TEXT_DRIVEN,
-        "vista3d": _WINDOWED,
+        "compact": {"channels": structures, "widths": widths, "spacing_mm": spacing_mm, "window_hu": window_hu},
+        "universal": {
+            "structures": structures,
+            "backbone": one_of(*BACKBONE_NAMES),
+            "widths": widths,
+            "fine_widths": widths,
+            "query_width": width,
+            "hidden": width,
+            "fusion": one_of(*FUSIONS),
+            "spacing_mm": spacing_mm,
+            "window_hu": window_hu,
+        },
+        "suprem_swinunetr": _text_driven(12),
+        "suprem_unet": _text_driven(1),
+        "suprem_segresnet": _windowed(8),
+        "universal_swinunetr": _text_driven(12),
+        "universal_unet": _text_driven(1),
+        "vista3d": _windowed(1),
     }
 )
 """Kind -> the keys of its `network`, all of them needed, with the check of each."""

@@ -18,8 +18,8 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 def shapes_of(network: nn.Module) -> dict[str, tuple[int, ...]]:
-    """The tensors that a network is made of; it may lie on the meta device, which takes no memory."""
-    return {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}
+    """The learned tensors of a network; its tables of integers are computed."""
+    return {key: tuple(tensor.shape) for key, tensor in network.state_dict().items() if tensor.is_floating_point()}
 
 
 def read_tensors(entry: ModelEntry, wanted: Shapes) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,14 +13,34 @@ from vision.segmenter import Encoding, Progress, Segmenter, no_progress
 
 @dataclass(frozen=True)
 class Engine:
-    """`make` names a function without arguments that returns the segmenter and the planner, 'module:function'.
+    """`make` names a function that takes `arguments` and returns the segmenter and the planner, 'module:function'.
 
-    `warm_up` names one that imports what every worker needs; it runs once, in the process that workers are forked
-    from, and may start no thread and touch no GPU.
+    `warm_up` names one without arguments that imports what every worker needs; it runs once, in the process that
+    workers are forked from, and may start no thread and touch no GPU.
     """
 
     make: str = "assistant.serve.workers.engine:make_shipped"
     warm_up: str = "assistant.serve.workers.engine:import_shipped"
+    arguments: tuple[str, ...] = ()
+
+    def start(self) -> tuple[Segmenter, Planner]:
+        """The segmenter and the planner, made in this process."""
+        make: Callable[..., tuple[Segmenter, Planner]] = pkgutil.resolve_name(self.make)
+        return make(*self.arguments)
+
+
+def engine_of(model: str) -> Engine:
+    """The engine of an installed model. Raises WeightsError E_MODEL for an unknown one."""
+    from vision.models.registry import find_model
+
+    return Engine("assistant.serve.workers.engine:make_named", arguments=(find_model(model).name,))
+
+
+def make_named(model: str) -> tuple[Segmenter, Planner]:
+    """An installed model and the default planner."""
+    from assistant.api import default_planner, named_segmenter
+
+    return named_segmenter(model), default_planner()
 
 
 def make_shipped() -> tuple[Segmenter, Planner]:

@@ -118,7 +118,7 @@ class Zygote:
             with theirs:
                 number = theirs.fileno()
                 program = PROGRAM.format(__name__)
-                names = [self.engine.make, self.engine.warm_up]
+                names = [self.engine.make, self.engine.warm_up, *self.engine.arguments]
                 self._process = subprocess.Popen(
                     [sys.executable, "-c", program, json.dumps(sys.path), str(number), str(self.threads), *names],
                     env={**os.environ, **ONE_THREAD},
@@ -140,10 +140,11 @@ class Zygote:
             self._process = None
 
 
-def main(control: str, threads: str, make: str, warm_up: str) -> None:
+def main(control: str, threads: str, make: str, warm_up: str, *arguments: str) -> None:
     """The zygote itself: fork a worker for every request, until the server hangs up."""
     from assistant.serve.workers.worker import work
 
+    engine = Engine(make, warm_up, arguments)
     install_clean_logs()
     with socket.socket(fileno=int(control)) as server:
         _die_first()
@@ -160,7 +161,7 @@ def main(control: str, threads: str, make: str, warm_up: str) -> None:
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 server.close()
                 try:
-                    work(Wire.of(socket.socket(fileno=descriptors[0])), make=lambda: call(make), threads=int(threads))
+                    work(Wire.of(socket.socket(fileno=descriptors[0])), make=engine.start, threads=int(threads))
                 finally:
                     os._exit(0)
             os.close(descriptors[0])
