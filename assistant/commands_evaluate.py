@@ -1,60 +1,89 @@
-"""`bodymaps evaluate` and `bodymaps benchmark`: how good and how fast. Light to import."""
+"""`bodymaps evaluate`: how good the answers are. Light to import."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from assistant.terminal import print_json, progress_bar, tell
+from assistant import commands_benchmark
+from assistant.terminal import print_json, print_table, progress_bar, tell
 
 if TYPE_CHECKING:
     from assistant.language.evaluate import RequestScore
-    from vision.benchmark import CaseResult
-
-WIDE = 160
-"""Columns of a table that goes into a file or pipe."""
+    from vision.benchmark import CaseResult, EvaluationCase
+    from vision.segmenter import Segmenter
 
 evaluate_app = typer.Typer(help="Measure how good the answers are.", no_args_is_help=True)
 JSONFlag = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+Folders = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="CASES...",
+        help="Case folders, folders of them, or datasets: AbdomenAtlas, TotalSegmentator, MSD, nnU-Net.",
+    ),
+]
+Order = Annotated[
+    str | None, typer.Option(help="What the integers of label maps mean: abdomenatlas1.1 or universal32.")
+]
+AnnotatedIn = Annotated[
+    str | None,
+    typer.Option(
+        help="What every case annotates (liver,spleen), or a .csv with the columns case and annotated, the latter with "
+        "blanks between structures; else what its layout says."
+    ),
+]
+Structures = Annotated[str | None, typer.Option(help="Score these alone (liver,spleen).")]
+Split = Annotated[str | None, typer.Option(help="Only this split of TotalSegmentator's meta.csv: train, val or test.")]
+Model = Annotated[str | None, typer.Option(metavar="NAME", help="Which installed model; else the usual one.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.add_typer(evaluate_app, name="evaluate")
-    app.command()(benchmark)
-    app.command(name="benchmark-opening")(benchmark_opening)
+    commands_benchmark.register(app)
 
 
-@evaluate_app.command()
-def cases(
-    folders: Annotated[
-        list[Path],
-        typer.Argument(metavar="CASES...", help="Case folders, or folders of them: ct.nii.gz with reference masks."),
-    ],
-    order: Annotated[
-        str | None, typer.Option(help="What the integers of label maps mean: abdomenatlas1.1 or universal32.")
+@evaluate_app.command(name="vision")
+def evaluate_vision(
+    folders: Folders,
+    order: Order = None,
+    annotated: AnnotatedIn = None,
+    structures: Structures = None,
+    split: Split = None,
+    model: Model = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write tables (CSV), figures (PNG) and evaluation.json there.")
     ] = None,
-    annotated: Annotated[
-        str | None, typer.Option(help="What every case annotates (liver,spleen); else what its reference holds.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Write scores.csv and evaluation.json there.")] = None,
     overlays: Annotated[
         Path | None, typer.Option(help="Write a picture of each case there: reference beside prediction.")
     ] = None,
     json: JSONFlag = False,
 ) -> None:
-    """Score the installed model on cases with reference masks: Dice, surface Dice, volume error, lesions invented."""
-    from assistant.api import default_segmenter
-    from vision.benchmark import evaluate_cases, evaluation_json, find_cases, write_evaluation
+    """Score a model on cases with reference masks: Dice, surface Dice, volume error, lesions invented."""
+    from vision.benchmark import (
+        case_table,
+        evaluate_cases,
+        evaluation_json,
+        lesion_table,
+        results_writer,
+        structure_table,
+        summarise,
+        write_evaluation,
+    )
 
-    known = None if annotated is None else frozenset(name.strip() for name in annotated.split(",") if name.strip())
-    found = find_cases(folders, annotated=known)
+    found = _cases(folders, order, annotated, split)
+    writers = [] if out is None else [results_writer(out)]
+    if out is not None:
+        from vision.benchmark.figures import require_matplotlib
+
+        require_matplotlib()
 
     def keep(result: CaseResult) -> None:
+        for write in writers:
+            write(result)
         if overlays is not None:
             from assistant.overlays import write_comparison
 
@@ -65,22 +94,92 @@ def cases(
                 predicted=result.predicted,
             )
 
+    segmenter = _segmenter(model)
     with progress_bar() as progress:
-        evaluation = evaluate_cases(found, default_segmenter(), order=order, progress=progress, keep=keep)
+        evaluation = evaluate_cases(found, segmenter, structures=_listed(structures), progress=progress, keep=keep)
     if json:
         print_json(evaluation_json(evaluation))
     else:
-        from vision.benchmark import case_table, lesion_table, structure_table, summarise
-
-        _print_table(case_table(evaluation.scores))
-        _print_table(structure_table(summarise(evaluation.scores)))
+        print_table(case_table(evaluation))
+        print_table(structure_table(summarise(evaluation.scores)))
         if evaluation.lesions:
-            _print_table(lesion_table(evaluation))
-    for case, missing in evaluation.unsegmented.items():
-        if missing:
-            tell(f"{case}: annotated, but not segmented by {evaluation.segmenter}: {', '.join(missing)}")
+            print_table(lesion_table(evaluation))
+    missed = Counter(name for missing in evaluation.unsegmented.values() for name in missing)
+    if missed:
+        counts = ", ".join(f"{name} ({count})" for name, count in sorted(missed.items()))
+        tell(f"Annotated (in so many cases), but not segmented by {evaluation.segmenter}: {counts}")
     if out is not None:
-        tell(f"Saved to {write_evaluation(evaluation, out)}")
+        from vision.benchmark.figures import write_figures
+
+        write_figures(evaluation.scores, write_evaluation(evaluation, out))
+        tell(f"Saved to {out}")
+
+
+@evaluate_app.command()
+def robustness(
+    folders: Folders,
+    order: Order = None,
+    annotated: AnnotatedIn = None,
+    structures: Structures = None,
+    split: Split = None,
+    model: Model = None,
+    out: Annotated[Path | None, typer.Option(help="Write robustness.csv, its worst changes and JSON there.")] = None,
+    json: JSONFlag = False,
+) -> None:
+    """Present each case with other axes, spacings, slices and HU, and say how much Dice changes."""
+    from vision.benchmark import evaluate_robustness
+    from vision.benchmark.robustness import (
+        no_scores,
+        presentation_table,
+        robustness_json,
+        scores_writer,
+        worst_table,
+        write_robustness,
+    )
+
+    found = _cases(folders, order, annotated, split)
+    segmenter = _segmenter(model)
+    keep = no_scores if out is None else scores_writer(out)
+    with progress_bar() as progress:
+        scores = evaluate_robustness(found, segmenter, structures=_listed(structures), progress=progress, keep=keep)
+    if json:
+        print_json(robustness_json(scores, segmenter.name))
+    else:
+        print_table(worst_table(scores))
+        print_table(presentation_table(scores))
+    if out is not None:
+        tell(f"Saved to {write_robustness(scores, out, segmenter=segmenter.name)}")
+
+
+@evaluate_app.command()
+def reliability(
+    folders: Folders,
+    order: Order = None,
+    annotated: AnnotatedIn = None,
+    structures: Structures = None,
+    split: Split = None,
+    model: Model = None,
+    out: Annotated[Path | None, typer.Option(help="Write CSV, JSON and the reliability figure there.")] = None,
+    json: JSONFlag = False,
+) -> None:
+    """Compare the confidence of each mask with its Dice: can it be believed?"""
+    from vision.benchmark import evaluate_cases, measure_reliability
+    from vision.benchmark.figures import require_matplotlib, write_reliability_figure
+    from vision.benchmark.reliability import reliability_json, reliability_table, write_reliability
+
+    found = _cases(folders, order, annotated, split)
+    if out is not None:
+        require_matplotlib()
+    with progress_bar() as progress:
+        evaluation = evaluate_cases(found, _segmenter(model), structures=_listed(structures), progress=progress)
+    measured = measure_reliability(evaluation.scores)
+    if json:
+        print_json(reliability_json(measured))
+    else:
+        print_table(reliability_table(measured))
+    if out is not None:
+        write_reliability_figure(measured, write_reliability(measured, out))
+        tell(f"Saved to {out}")
 
 
 @evaluate_app.command()
@@ -104,48 +203,34 @@ def requests(
         typer.echo(f"  missed {count} of {plain}")
 
 
-def benchmark(
-    ct: Annotated[Path, typer.Argument(metavar="CT", help="NIfTI file, DICOM folder, or a zip of either.")],
-    question: Annotated[str | None, typer.Option(help="What to ask first.")] = None,
-    follow_up: Annotated[str | None, typer.Option(help="What to ask then, on the same open CT.")] = None,
-    series: Annotated[str | None, typer.Option(help="Which DICOM series.")] = None,
-    runs: Annotated[int, typer.Option(help="How many runs, each in a fresh process.")] = 3,
-    json: JSONFlag = False,
-) -> None:
-    """Time a whole answer phase by phase, a follow-up, and the peak memory."""
-    from assistant.benchmark import FOLLOW_UP, QUESTION, benchmark_ct, benchmark_table
+def _cases(folders: list[Path], order: str | None, annotated: str | None, split: str | None) -> list[EvaluationCase]:
+    """The cases in some folders; what they hold and this project has no name for is counted on stderr."""
+    from vision.benchmark import find_cases
+    from vision.benchmark.layouts import read_annotated
 
-    with progress_bar() as progress:
-        timed = benchmark_ct(
-            ct,
-            question=question or QUESTION,
-            follow_up=follow_up or FOLLOW_UP,
-            series=series,
-            runs=runs,
-            progress=progress,
-        )
-    if json:
-        print_json(timed.model_dump(mode="json"))
-    else:
-        _print_table(benchmark_table(timed))
-        tell(timed.runs[0].text)
+    is_table = annotated is not None and annotated.lower().endswith(".csv")
+    known = read_annotated(Path(annotated)) if annotated is not None and is_table else _listed(annotated)
+    found = find_cases(folders, order=order, annotated=known, split=split)
+    unnamed = sum(case.unnamed for case in found)
+    if unnamed:
+        tell(f"Not scored: {unnamed} masks or labels of {len(found)} cases, of what has no name here.")
+    return found
 
 
-def benchmark_opening(
-    ct: Annotated[Path, typer.Argument(metavar="CT", help="NIfTI file, DICOM folder, or a zip of DICOM.")],
-    runs: Annotated[int, typer.Option(help="How many runs of each reader, each in a fresh process.")] = 5,
-    json: JSONFlag = False,
-) -> None:
-    """Time how a CT is opened by the gate and by plain nibabel or pydicom, in turn."""
-    from vision.benchmark.opening import benchmark_opening as measure
-    from vision.benchmark.opening import opening_table
+def _listed(names: str | None) -> frozenset[str] | None:
+    """Names between commas as a set."""
+    return None if names is None else frozenset(name.strip() for name in names.split(",") if name.strip())
 
-    with progress_bar() as progress:
-        timed = measure(ct, runs=runs, progress=progress)
-    if json:
-        print_json(asdict(timed))
-    else:
-        _print_table(opening_table(timed))
+
+def _segmenter(model: str | None) -> Segmenter:
+    """The segmenter of a model by its name, or the usual one."""
+    if model is None:
+        from assistant.api import default_segmenter
+
+        return default_segmenter()
+    from vision.models.loading import load_segmenter
+
+    return load_segmenter(model)
 
 
 def _plain(score: RequestScore) -> dict[str, Any]:
@@ -161,12 +246,3 @@ def _plain(score: RequestScore) -> dict[str, Any]:
             for miss in score.misses
         ],
     }
-
-
-def _print_table(table: Any) -> None:
-    """Print a table to stdout, as wide as the terminal, or wide enough for a file."""
-    import sys
-
-    from rich.console import Console
-
-    Console(width=None if sys.stdout.isatty() else WIDE).print(table)

@@ -22,6 +22,8 @@ UNEXPECTED_EXIT_CODE = 1
 INTERRUPTED_EXIT_CODE = 130
 BROKEN_PIPE_EXIT_CODE = 141
 TERMINATED_EXIT_CODE = 143
+WIDE = 160
+"""Columns of a table that goes into a file or pipe."""
 ENDINGS = {
     INTERRUPTED_EXIT_CODE: "Interrupted; nothing half-done was kept.",
     TERMINATED_EXIT_CODE: "Terminated; nothing half-done was kept.",
@@ -37,6 +39,13 @@ def tell(text: str) -> None:
 def print_json(values: Any) -> None:
     """Give a program its answer."""
     typer.echo(json.dumps(values, indent=1, ensure_ascii=False))
+
+
+def print_table(table: Any) -> None:
+    """Print a table of rich to stdout, as wide as the terminal, or wide enough for a file."""
+    from rich.console import Console
+
+    Console(width=None if sys.stdout.isatty() else WIDE).print(table)
 
 
 @contextmanager

@@ -23,18 +23,18 @@ mkdir -p "$out"
 # 1. Masks, whole abdomens: the 8 manually annotated structures of two portal-venous CTs (n = 2, so the interval is the
 #    two cases). Dice, surface Dice at 2 mm, volume error; and how many lesions are suspected where none is annotated.
 echo "== Two whole abdomens, manual reference"
-"$bodymaps" evaluate cases "$dev/btcv_0010" "$dev/btcv_0039" --order abdomenatlas1.1 \
+"$bodymaps" evaluate vision "$dev/btcv_0010" "$dev/btcv_0039" --order abdomenatlas1.1 \
     --out "$out/whole" --overlays "$out/overlays"
 
 # 2. Masks, thin slabs of other scanners and phases: 11 slices, native and arterial, manual reference. A slab cuts
 #    everything, so volumes here are those of the slab.
 echo "== Two slabs of 11 slices (native, arterial), manual reference"
-"$bodymaps" evaluate cases "$dev/amos_0001_slab" "$dev/amos_0013_slab" --order abdomenatlas1.1 \
+"$bodymaps" evaluate vision "$dev/amos_0001_slab" "$dev/amos_0013_slab" --order abdomenatlas1.1 \
     --out "$out/amos" --overlays "$out/overlays"
 
 # 3. A slab with full HU whose reference is another model's output: agreement, not truth.
 echo "== One slab of 20 slices, reference by another model"
-"$bodymaps" evaluate cases "$dev/ts_slab" --order abdomenatlas1.1 --out "$out/ts" --overlays "$out/overlays"
+"$bodymaps" evaluate vision "$dev/ts_slab" --order abdomenatlas1.1 --out "$out/ts" --overlays "$out/overlays"
 
 # 4. Words: 232 requests written by others. Right means: exactly the structures wanted, none more, none fewer.
 echo "== Requests"

@@ -62,7 +62,7 @@ def test_signal_ends_a_batch_with_its_code_one_line_and_nothing_half_done(
     assert sorted(left) == ["jane_doe.nii", "out", "out/.bodymaps", "out/.bodymaps/key"]
 
 
-@pytest.mark.parametrize("words", [("ask", "ct.nii", "Liver?"), ("demo",), ("evaluate", "cases", "folder")])
+@pytest.mark.parametrize("words", [("ask", "ct.nii", "Liver?"), ("demo",), ("evaluate", "vision", "folder")])
 def test_signal_ends_every_command_alike(tmp_path: Path, words: tuple[str, ...]) -> None:
     out = () if words[0] == "ask" else ("--out", str(tmp_path / "out"))
     command = started(*words, *out)

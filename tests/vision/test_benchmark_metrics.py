@@ -145,9 +145,10 @@ def test_interval_holds_the_mean_is_seeded_and_leaves_nan_out() -> None:
     assert not interval.is_small
 
 
-def test_interval_of_two_values_is_the_two_and_says_that_they_are_few() -> None:
-    interval = bootstrap_interval([0.9, 0.8])
-    assert (interval.low, interval.high, interval.n) == (pytest.approx(0.8), pytest.approx(0.9), 2)
+def test_two_values_have_no_interval_but_are_told_themselves() -> None:
+    interval = bootstrap_interval([0.9, math.nan, 0.8])
+    assert (interval.low, interval.high, interval.n) == (None, None, 2)
+    assert interval.values == (0.9, 0.8)
     assert interval.is_small
 
 
@@ -155,6 +156,11 @@ def test_one_value_has_no_interval_and_none_has_no_mean() -> None:
     assert bootstrap_interval([0.9]).low is None
     assert bootstrap_interval([math.nan]).mean is None
     assert bootstrap_interval([0.9, 0.9, 0.9]).low == pytest.approx(0.9)
+
+
+def test_median_is_that_of_the_values_and_not_their_mean() -> None:
+    interval = bootstrap_interval([0.1, 0.9, math.nan, 0.95])
+    assert (interval.median, interval.mean) == (0.9, pytest.approx(0.65))
 
 
 def test_benchmark_imports_no_torch() -> None:

@@ -16,16 +16,23 @@ TOLERANCE_MM = 2.0
 RESAMPLES = 9999
 FEW_VALUES = 10
 """Below this number of cases a bootstrap interval is too narrow to lean on."""
+FEWEST_VALUES = 3
+"""Below this number there is no interval: one of two values would just be the two."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its 95 % interval. `low` and `high` are None for a single value, all three for none."""
+    """Mean and median of n values, and the 95 % interval of the mean; None where there is none.
+
+    With fewer than `FEWEST_VALUES` there is no interval, and `values` holds the single values instead.
+    """
 
     mean: float | None
+    median: float | None
     low: float | None
     high: float | None
     n: int
+    values: tuple[float, ...] = ()
 
     @property
     def is_small(self) -> bool:
@@ -82,20 +89,21 @@ def volume_error(predicted: Mask, reference: Mask) -> float:
 
 
 def bootstrap_interval(values: Sequence[float], seed: int = 0) -> Interval:
-    """Mean and 95 % percentile bootstrap interval; NaN values are left out and do not count.
+    """Mean, median and 95 % percentile bootstrap interval of the mean; NaN values are left out and do not count.
 
-    With n below `FEW_VALUES` the interval is too narrow, with n = 2 it is just the two values: `is_small` says so.
+    With n below `FEW_VALUES` the interval is too narrow: `is_small` says so.
     """
     kept = np.array([value for value in values if not math.isnan(value)], dtype=np.float64)
     if kept.size == 0:
-        return Interval(None, None, None, 0)
-    mean = float(kept.mean())
-    if kept.size == 1:
-        return Interval(mean, None, None, 1)
+        return Interval(None, None, None, None, 0)
+    mean, median = float(kept.mean()), float(np.median(kept))
+    if kept.size < FEWEST_VALUES:
+        return Interval(mean, median, None, None, int(kept.size), tuple(kept.tolist()))
     from scipy.stats import bootstrap
 
     drawn = bootstrap((kept,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=np.random.default_rng(seed))
-    return Interval(mean, float(drawn.confidence_interval.low), float(drawn.confidence_interval.high), int(kept.size))
+    low, high = drawn.confidence_interval
+    return Interval(mean, median, float(low), float(high), int(kept.size))
 
 
 def _faces(mask: Mask) -> tuple[np.ndarray, np.ndarray]:

@@ -1,95 +1,105 @@
-"""Scores by structure: means with intervals, as a table for people and as CSV and JSON for programs."""
+"""Scores by structure: mean, median and interval of every metric, as tables for people."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
-from typing import Any
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 
 from rich.table import Table
 
 from vision.benchmark.evaluate import CaseScore, Evaluation
-from vision.benchmark.metrics import FEW_VALUES, TOLERANCE_MM, Interval, bootstrap_interval
-from vision.io import write_text
+from vision.benchmark.metrics import FEW_VALUES, FEWEST_VALUES, TOLERANCE_MM, Interval, bootstrap_interval
 from vision.structures import by_name
 
-SCORES_FILE = "scores.csv"
-SUMMARY_FILE = "evaluation.json"
+METRICS: Mapping[str, Callable[[CaseScore], float]] = MappingProxyType(
+    {
+        "dice": lambda score: score.dice,
+        "surface_dice": lambda score: score.surface_dice,
+        "absolute_volume_error_ml": lambda score: abs(score.volume_error_ml),
+        "absolute_volume_error_percent": lambda score: abs(score.volume_error_percent),
+    }
+)
+EVERY = "mean of a case"
+"""The row of a summary over the mean of each case's structures."""
 
 
 @dataclass(frozen=True)
 class StructureSummary:
-    """One structure over all cases in which a metric is defined."""
+    """One structure over all cases in which a metric is defined; `metrics` by the names of `METRICS`.
+
+    In the last row of a summary `structure` is `EVERY`, and each case counts once with the mean of its structures.
+    """
 
     structure: str
-    dice: Interval
-    surface_dice: Interval
-    absolute_volume_error_percent: Interval
+    metrics: Mapping[str, Interval]
 
 
 def summarise(scores: Sequence[CaseScore], *, seed: int = 0) -> list[StructureSummary]:
-    """Mean and bootstrap interval of each structure, in the order in which structures first occur."""
+    """Each structure over the cases, in the order in which they first occur, and the mean of each case at the end."""
     by_structure: dict[str, list[CaseScore]] = {}
+    by_case: dict[str, list[CaseScore]] = {}
     for score in scores:
         by_structure.setdefault(score.structure, []).append(score)
-    return [
+        by_case.setdefault(score.case, []).append(score)
+    rows = [
         StructureSummary(
             structure,
-            bootstrap_interval([score.dice for score in rows], seed),
-            bootstrap_interval([score.surface_dice for score in rows], seed),
-            bootstrap_interval([abs(score.volume_error_percent) for score in rows], seed),
+            {name: bootstrap_interval([value(score) for score in rows], seed) for name, value in METRICS.items()},
         )
         for structure, rows in by_structure.items()
     ]
+    if len(by_structure) < 2:
+        return rows
+    means = {
+        name: [_mean([value(score) for score in row]) for row in by_case.values()] for name, value in METRICS.items()
+    }
+    return [*rows, StructureSummary(EVERY, {name: bootstrap_interval(values, seed) for name, values in means.items()})]
 
 
-def case_table(scores: Sequence[CaseScore]) -> Table:
+def case_table(evaluation: Evaluation) -> Table:
     """One row for each structure of each case."""
-    table = Table(title="Each case")
-    table.add_column("case")
-    table.add_column("structure")
-    headings = (
-        "Dice",
-        f"surface Dice {TOLERANCE_MM:g} mm",
-        "reference mL",
-        "predicted mL",
-        "volume error %",
-        "seconds",
-    )
+    table = Table(title="Each case", caption=_encoding(evaluation), caption_justify="left")
+    for heading in ("case", "structure"):
+        table.add_column(heading)
+    headings = ("Dice", _SURFACE, "reference mL", "predicted mL", "error mL", "error %", "seconds")
     for heading in headings:
         table.add_column(heading, justify="right")
-    for score in scores:
+    for score in evaluation.scores:
         table.add_row(
             score.case,
             by_name(score.structure).spoken,
-            _number(score.dice, 3),
-            _number(score.surface_dice, 3),
-            _number(score.reference_ml, 1),
-            _number(score.predicted_ml, 1),
-            _number(score.volume_error_percent, 1),
-            _number(score.seconds, 2),
+            number(score.dice, 3),
+            number(score.surface_dice, 3),
+            number(score.reference_ml, 1),
+            number(score.predicted_ml, 1),
+            number(score.volume_error_ml, 1),
+            number(score.volume_error_percent, 1),
+            number(score.seconds, 2),
         )
     return table
 
 
 def structure_table(summaries: Sequence[StructureSummary]) -> Table:
-    """One row for each structure: n, then mean with 95 % interval of every metric."""
+    """One row for each structure: n, then mean with interval and median of every metric."""
     table = Table(title="Each structure: mean [95 % interval]", caption=_caution(summaries), caption_justify="left")
     table.add_column("structure")
-    for heading in ("n", "Dice", f"surface Dice {TOLERANCE_MM:g} mm", "absolute volume error %"):
+    headings = ("n", "Dice", "median", _SURFACE, "median", "absolute error mL", "absolute error %")
+    for heading in headings:
         table.add_column(heading, justify="right")
     for row in summaries:
+        overlap, surface, error_ml, error_percent = (row.metrics[name] for name in METRICS)
         table.add_row(
-            by_name(row.structure).spoken,
-            str(row.dice.n),
-            _interval(row.dice, 3),
-            _interval(row.surface_dice, 3),
-            _interval(row.absolute_volume_error_percent, 1),
+            row.structure if row.structure == EVERY else by_name(row.structure).spoken,
+            str(overlap.n),
+            interval_text(overlap, 3),
+            number(overlap.median, 3),
+            interval_text(surface, 3),
+            number(surface.median, 3),
+            interval_text(error_ml, 1),
+            interval_text(error_percent, 1),
         )
     return table
 
@@ -106,57 +116,47 @@ def lesion_table(evaluation: Evaluation) -> Table:
     table.add_column("pieces", justify="right")
     table.add_column("mL", justify="right")
     for count in evaluation.lesions:
-        table.add_row(count.case, by_name(count.structure).spoken, str(count.pieces), _number(count.volume_ml, 2))
+        table.add_row(count.case, by_name(count.structure).spoken, str(count.pieces), number(count.volume_ml, 2))
     return table
 
 
-def evaluation_json(evaluation: Evaluation, *, seed: int = 0) -> dict[str, Any]:
-    """Everything as plain JSON values; what is undefined is null."""
-    return {
-        "segmenter": evaluation.segmenter,
-        "tolerance_mm": TOLERANCE_MM,
-        "seed": seed,
-        "structures": [asdict(row) for row in summarise(evaluation.scores, seed=seed)],
-        "scores": [_plain(score) for score in evaluation.scores],
-        "lesions_where_none_is_annotated": [asdict(count) for count in evaluation.lesions],
-        "annotated_but_not_segmented": {case: list(missing) for case, missing in evaluation.unsegmented.items()},
-        "encode_seconds": dict(evaluation.encode_seconds),
-    }
+def interval_text(interval: Interval, digits: int) -> str:
+    """Mean with its interval in brackets, or with the single values in parentheses where they are too few for one."""
+    if interval.mean is None:
+        return "-"
+    mean = f"{interval.mean:.{digits}f}"
+    if interval.low is not None and interval.high is not None:
+        return f"{mean} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
+    if interval.n == 1:
+        return mean
+    return f"{mean} ({', '.join(f'{value:.{digits}f}' for value in interval.values)})"
 
 
-def write_evaluation(evaluation: Evaluation, out: Path, *, seed: int = 0) -> Path:
-    """Write scores.csv (a row for each structure of each case) and evaluation.json into a folder; returns it."""
-    out.mkdir(parents=True, exist_ok=True)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(CaseScore)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(_plain(score) for score in evaluation.scores)
-    write_text(out / SCORES_FILE, text.getvalue())
-    write_text(out / SUMMARY_FILE, json.dumps(evaluation_json(evaluation, seed=seed), indent=1, allow_nan=False) + "\n")
-    return out
+def number(value: float | None, digits: int) -> str:
+    """A number for a table, a dash where it is undefined."""
+    return "-" if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
-def _plain(score: CaseScore) -> dict[str, Any]:
-    return {
-        name: None if isinstance(value, float) and math.isnan(value) else value for name, value in asdict(score).items()
-    }
+_SURFACE = f"surface Dice {TOLERANCE_MM:g} mm"
+
+
+def _mean(values: Sequence[float]) -> float:
+    kept = [value for value in values if not math.isnan(value)]
+    return statistics.fmean(kept) if kept else math.nan
+
+
+def _encoding(evaluation: Evaluation) -> str | None:
+    if not evaluation.encode_seconds:
+        return None
+    median = statistics.median(evaluation.encode_seconds.values())
+    return f"Seconds are those of a mask once its case is encoded, which took {median:.1f} s (median)."
 
 
 def _caution(summaries: Sequence[StructureSummary]) -> str | None:
     """What to know before reading an interval."""
-    if not any(row.dice.is_small for row in summaries):
+    if not any(row.metrics["dice"].is_small for row in summaries):
         return None
-    return f"Percentile bootstrap over cases; with fewer than {FEW_VALUES} cases the interval is too narrow."
-
-
-def _interval(interval: Interval, digits: int) -> str:
-    if interval.mean is None:
-        return "-"
-    mean = f"{interval.mean:.{digits}f}"
-    if interval.low is None or interval.high is None:
-        return mean
-    return f"{mean} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
-
-
-def _number(value: float, digits: int) -> str:
-    return "-" if math.isnan(value) else f"{value:.{digits}f}"
+    return (
+        f"Percentile bootstrap over cases; with fewer than {FEW_VALUES} cases the interval is too narrow, with fewer "
+        f"than {FEWEST_VALUES} the single values stand in parentheses."
+    )

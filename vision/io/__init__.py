@@ -10,7 +10,7 @@ from vision.io.describe import describe_ct
 from vision.io.dicom.choice import series_table
 from vision.io.dicom.series import SeriesInfo
 from vision.io.files.atomic import write_atomically, write_bytes, write_text
-from vision.io.labels import load_labels
+from vision.io.labels import load_integers, load_labels
 from vision.io.load import inventory, load_ct
 from vision.io.refusal import LIMITS, Limits
 from vision.io.write import write_ct, write_label_map, write_mask
@@ -25,6 +25,7 @@ __all__ = [
     "describe_ct",
     "inventory",
     "load_ct",
+    "load_integers",
     "load_labels",
     "series_info",
     "series_table",

@@ -58,7 +58,7 @@ def _from_label_map(path: Path, order: str | None, limits: Limits) -> dict[str, 
     names = ORDERS[order] if order is not None else _sidecar(sidecar_of(path))
     if names is None:
         raise InputRefused("E_LABEL_ORDER", "The file does not say which integer is which structure.", CHOOSE_ORDER)
-    labels, grid = _whole_numbers(path, limits)
+    labels, grid = load_integers(path, limits)
     present = np.unique(np.concatenate([np.unique(labels[piece]) for piece in slabs(grid.shape)]))
     unknown = [int(number) for number in present if number and int(number) not in names]
     if unknown:
@@ -77,7 +77,7 @@ def _from_files(files: list[Path], limits: Limits) -> dict[str, Mask]:
         except UsageError as error:
             what = f"Mask file {number} of {len(files)} is named after no known structure."
             raise InputRefused("E_LABEL", what, error.remedy) from None
-        labels, grid = _whole_numbers(file, limits)
+        labels, grid = load_integers(file, limits)
         first = first or grid
         if not grid.matches(first):
             raise InputRefused("E_GRID", f"The mask of {name} lies on another grid.", "Segment one CT per folder.")
@@ -85,8 +85,11 @@ def _from_files(files: list[Path], limits: Limits) -> dict[str, Mask]:
     return masks
 
 
-def _whole_numbers(path: Path, limits: Limits) -> tuple[np.ndarray, Grid]:
-    """A segmentation's voxels as uint8 or uint16, and its grid."""
+def load_integers(path: Path, limits: Limits = LIMITS) -> tuple[np.ndarray, Grid]:
+    """A segmentation's voxels (I, J, K) as uint8 or uint16, and its grid; what the integers mean is the caller's.
+
+    Raises InputRefused E_LABEL for other values than whole numbers, and what the NIfTI gate raises.
+    """
     require_readable(path)
     with refusing("E_CORRUPT", "The segmentation cannot be read"), file_entry(path).stream() as file:
         stored = read_nifti(ByteStream(file, limits.bytes), choices=ASK, limits=limits)
