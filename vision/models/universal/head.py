@@ -1,8 +1,8 @@
 """The text-driven universal head: a query writes the weights of the small network that finds its structure.
 
-After the CLIP-driven Universal Model (Liu et al., ICCV 2023, section 3): weights = controller(pooled bottleneck, query),
-one network per structure, a sigmoid each. Here all queries are one batched product, the query comes from words, and one
-decoded voxel answers for a block of stride x stride x stride voxels of the input.
+After the CLIP-driven Universal Model (Liu et al., ICCV 2023, section 3): weights = controller(pooled bottleneck,
+query), one network per structure, a sigmoid each. Here all queries are one batched product, the query comes from words,
+and one decoded voxel answers for a block of stride x stride x stride voxels of the input.
 """
 
 from __future__ import annotations
@@ -103,7 +103,9 @@ class CrossAttention(nn.Module):
 
     def forward(self, bottleneck: Tensor, queries: Tensor) -> Tensor:
         voxels = functional.normalize(bottleneck.float().flatten(2).movedim(1, 2), dim=-1)
-        scores = torch.einsum("qd,bvd->bqv", queries.float(), self.key(voxels).float()) * math.sqrt(queries.shape[1])
-        seen = torch.einsum("bqv,bvd->bqd", scores.softmax(-1), self.value(voxels).float())
-        result: Tensor = self.linear(seen)
-        return result
+        keys, values = self.key(voxels).float()[:, None], self.value(voxels).float()[:, None]
+        # One product per query: what one query gets must not depend, to the last bit, on which others are asked.
+        scores = torch.matmul(queries.float()[None, :, None], keys.mT) * math.sqrt(queries.shape[1])
+        seen = torch.matmul(scores.softmax(-1), values)
+        result: Tensor = torch.matmul(seen, self.linear.weight.t()[None, None])
+        return result[:, :, 0]

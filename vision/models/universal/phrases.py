@@ -25,7 +25,7 @@ _PAIRS = {row.pair for row in STRUCTURES if row.pair}
 
 @dataclass(frozen=True)
 class Phrase:
-    """What is asked for. `structure` is a stem: a table name without side ('kidneys'), lesion or part; '' means none."""
+    """What is asked for. `structure` is a stem: a table name without side ('kidneys'), lesion or part."""
 
     structure: str
     side: str = ""
