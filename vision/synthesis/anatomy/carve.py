@@ -9,7 +9,7 @@ from scipy import ndimage
 from vision.synthesis.anatomy.noise import smooth_field, tubes
 from vision.synthesis.anatomy.regrid import SPACING_MM
 from vision.synthesis.anatomy.tissues import WALL_AND_CONTENT, Tissue
-from vision.synthesis.anatomy.trunk import Trunk, voxels
+from vision.synthesis.anatomy.trunk import Trunk, around, voxels
 
 KIDNEYS = (
     (Tissue.KIDNEY_LEFT, Tissue.KIDNEY_LEFT_MEDULLA, Tissue.KIDNEY_LEFT_PELVIS),
@@ -120,7 +120,7 @@ def draw_loops(tissues: np.ndarray, trunk: Trunk, rng: np.random.Generator) -> N
         if k > top:
             break
         in_front = np.arange(tissues.shape[1])[None, :] > trunk.centre[k, 1] - voxels(25)
-        free[:, :, k] = (radius < trunk.cavity[k][direction] - voxels(4)) & in_front
+        free[:, :, k] = (radius < around(trunk.cavity[k], direction) - voxels(4)) & in_front
     free &= (tissues == Tissue.FAT) & ~spine
     box = box_of(free, 1)
     if box is None:

@@ -29,7 +29,7 @@ ABOVE_LIVER_MM, BELOW_PELVIS_MM = 130.0, 60.0
 _ROOM_MM, _SIDE_MM, _BACK_MM = 90.0, 15.0, 33.0
 _TUBES = (Tissue.AORTA, Tissue.POSTCAVA, Tissue.PORTAL_VEIN_AND_SPLENIC_VEIN, Tissue.ARTERY_OTHER, Tissue.VEIN_OTHER)
 _LOW = (Tissue.PROSTATE, Tissue.RECTUM, Tissue.BLADDER, Tissue.RECTUM_CONTENT, Tissue.BLADDER_CONTENT, Tissue.UTERUS)
-_NEW_SOFT = {Tissue.BODY_OTHER, Tissue.AIR}
+_KEPT = {Tissue.AIR, Tissue.BODY_OTHER, Tissue.HEPATIC_VESSEL, Tissue.CELIAC_TRUNK}
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def _clean(tissues: np.ndarray) -> None:
     keep_trunk(tissues)
     crumb = int(250 / SPACING_MM**3)
     for code in np.unique(tissues):
-        if code in _NEW_SOFT:
+        if code in _KEPT:
             continue
         parts, count = cc3d.connected_components(tissues == code, connectivity=26, return_N=True)
         if count > 1:

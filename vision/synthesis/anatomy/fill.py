@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from vision.synthesis.anatomy.carve import box_of, depth_mm
 from vision.synthesis.anatomy.tissues import Tissue
-from vision.synthesis.anatomy.trunk import Trunk, voxels
+from vision.synthesis.anatomy.trunk import Trunk, around, voxels
 
 LUNGS = (Tissue.LUNG_LEFT, Tissue.LUNG_RIGHT, Tissue.DRAWN_LUNG)
 _HEART_ML = 100_000 / 1.5**3
@@ -22,7 +22,7 @@ def fill_layers(tissues: np.ndarray, trunk: Trunk) -> None:
     outlined = bool(np.isin(tissues, (Tissue.BODY_OTHER, Tissue.SKIN)).any())
     for k, radius, direction in trunk.slices(tissues.shape):
         plane = tissues[:, :, k]
-        cavity, wall, skin = (profile[k][direction] for profile in (trunk.cavity, trunk.wall, trunk.skin))
+        cavity, wall, skin = (around(profile[k], direction) for profile in (trunk.cavity, trunk.wall, trunk.skin))
         body = ndimage.binary_fill_holes(plane > 0) if outlined else (radius < skin) | (plane > 0)
         free = body & np.isin(plane, (Tissue.AIR, Tissue.BODY_OTHER))
         plane[free] = np.where(
@@ -42,9 +42,14 @@ def draw_skin(tissues: np.ndarray) -> None:
 
 
 def keep_trunk(tissues: np.ndarray) -> None:
-    """Drop arms, in place: of an outlined body each slice keeps its largest part."""
-    if not (tissues == Tissue.BODY_OTHER).any():
+    """Drop arms, in place: an outlined body reaches 50 mm beside its liver and spleen, and is one part in a slice."""
+    organs = np.isin(tissues, (Tissue.LIVER, Tissue.SPLEEN))
+    if not (tissues == Tissue.BODY_OTHER).any() or not organs.any():
         return
+    across, along = np.flatnonzero(organs.any((1, 2))), np.flatnonzero(organs.any((0, 1)))
+    low, high = round(across[0] - voxels(50)), round(across[-1] + voxels(50))
+    tissues[: max(0, low), :, along[0] :] = Tissue.AIR
+    tissues[high:, :, along[0] :] = Tissue.AIR
     for k in range(tissues.shape[2]):
         plane = tissues[:, :, k]
         body = ndimage.binary_opening(plane > 0, iterations=4)
@@ -65,8 +70,8 @@ def draw_lungs(tissues: np.ndarray, trunk: Trunk) -> None:
     for k, radius, direction in trunk.slices(tissues.shape):
         if k < dome - voxels(75):
             continue
-        wall = trunk.wall[k][direction]
-        chest = np.maximum(trunk.cavity[k][direction], wall - voxels(4))
+        wall = around(trunk.wall[k], direction)
+        chest = np.maximum(around(trunk.cavity[k], direction), wall - voxels(17))
         x = np.arange(tissues.shape[0])[:, None] - trunk.centre[k, 0]
         y = np.arange(tissues.shape[1])[None, :] - trunk.centre[k, 1]
         mediastinum = (np.abs(x) < voxels(32)) & (y > -voxels(95))

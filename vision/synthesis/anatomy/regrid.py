@@ -1,4 +1,4 @@
-"""Label maps of any spacing on isotropic voxels: shares of voxels in the plane, signed distances between thick slices."""
+"""Label maps of any spacing on isotropic voxels: shares in the plane, signed distances between thick slices."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _sub_grid(grid: Grid, box: tuple[slice, slice, slice]) -> Grid:
 
 def _largest_share(labels: np.ndarray, source: Grid, target: Grid) -> np.ndarray:
     """(I', J', K') uint8: at every target voxel the label of the largest interpolated share, background included."""
-    best = np.zeros(target.shape, dtype=np.float32)
+    best: np.ndarray = np.zeros(target.shape, dtype=np.float32)
     winner = np.zeros(target.shape, dtype=np.uint8)
     left = np.ones(target.shape, dtype=np.float32)
     ratio = np.asarray(source.spacing_mm) / np.asarray(target.spacing_mm)

@@ -108,7 +108,7 @@ def _noise(shape: tuple[int, ...], protocol: Protocol, tissues: np.ndarray, rng:
 
 def draw_table(hu: np.ndarray, tissues: np.ndarray, rng: np.random.Generator) -> None:
     """Put a curved table behind the back, in place: two shells with foam between."""
-    body = (tissues > 0).any(2)
+    body = np.any(tissues > 0, axis=2)
     across = np.flatnonzero(body.any(1))
     back = np.flatnonzero(body.any(0))
     if not len(back):
@@ -151,7 +151,7 @@ def limit_field(hu: np.ndarray, tissues: np.ndarray, share: float, rng: np.rando
 
     `share` is the circle's diameter over the body's larger width. Nothing changes where the circle holds the grid.
     """
-    body = (tissues > 0).any(2)
+    body = np.any(tissues > 0, axis=2)
     across, deep = np.flatnonzero(body.any(1)), np.flatnonzero(body.any(0))
     if not len(across):
         return tissues

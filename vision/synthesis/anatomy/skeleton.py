@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from vision.synthesis.anatomy.regrid import SPACING_MM
 from vision.synthesis.anatomy.tissues import Tissue
-from vision.synthesis.anatomy.trunk import ANGLES, Trunk, voxels
+from vision.synthesis.anatomy.trunk import ANGLES, Trunk, around, voxels
 
 PITCH_MM, DISC_MM = 34.0, 8.0
 RIB_PITCH_MM, RIB_HEIGHT_MM, RIB_DROP_MM = 25.0, 11.0, 85.0
@@ -62,7 +62,7 @@ def draw_spine(tissues: np.ndarray, rng: np.random.Generator) -> None:
 def _draw_level(plane: np.ndarray, place: tuple[np.ndarray, np.ndarray], *, level: float, below_mm: float) -> None:
     """One slice of the back, in place; `place` in mm from the vertebral body's centre."""
     x, y = place
-    free = plane == Tissue.AIR
+    free = np.isin(plane, (Tissue.AIR, Tissue.BODY_OTHER))
     lumbar = float(np.clip((below_mm + 60) / 160, 0, 1))
     wide, deep = 17 + 7 * lumbar, 14 + 3 * lumbar
     back = -deep - 8
@@ -94,40 +94,45 @@ def draw_ribs(tissues: np.ndarray, trunk: Trunk, rng: np.random.Generator) -> No
     livers = np.flatnonzero((tissues == Tissue.LIVER).any((0, 1)))
     twelfth = float(kidneys.mean()) * SPACING_MM + rng.uniform(0, 20) if len(kidneys) else 0.0
     sternum_from = (int(livers[-1]) if len(livers) else tissues.shape[2]) - voxels(35)
-    turn = np.arange(ANGLES) / ANGLES * 2 * np.pi
-    from_back = np.abs((turn - 1.5 * np.pi + np.pi) % (2 * np.pi) - np.pi) / np.pi
     for k, radius, direction in trunk.slices(tissues.shape):
-        number = (k * SPACING_MM + RIB_DROP_MM * from_back**0.8 - twelfth) / RIB_PITCH_MM
+        back = from_back(direction)
+        number = (k * SPACING_MM + RIB_DROP_MM * back**0.8 - twelfth) / RIB_PITCH_MM
         limit = np.interp(np.floor(number), [-1, 0, 1, 2, 3], [0, 0.4, 0.55, 0.8, 0.93])
-        here = (number % 1 < RIB_HEIGHT_MM / RIB_PITCH_MM) & (from_back < limit) & (number > 0) & (from_back > 0.08)
-        beyond = radius - trunk.cavity[k][direction]
-        wide = (beyond > voxels(1.5)) & (beyond < voxels(9.5))
+        beyond = (radius - around(trunk.cavity[k], direction)) * SPACING_MM
+        along = (number % 1 - 0.5) * RIB_PITCH_MM
+        oval = (along / (RIB_HEIGHT_MM / 2)) ** 2 + ((beyond - 5.5) / 4.2) ** 2 < 1
         plane = tissues[:, :, k]
         muscle = plane == Tissue.MUSCLE
-        rib = wide & muscle & here[direction]
-        plane[rib] = np.where(from_back[direction] > 0.74, Tissue.COSTAL_CARTILAGE, Tissue.BONE_UNSPECIFIED)[rib]
+        rib = oval & muscle & (number > 0) & (back < limit) & (back > 0.08)
+        plane[rib & (back > 0.74)] = Tissue.COSTAL_CARTILAGE
+        plane[rib & (back <= 0.74)] = Tissue.BONE_UNSPECIFIED
         if k > sternum_from:
-            plane[wide & muscle & (from_back > 0.955)[direction]] = Tissue.BONE_UNSPECIFIED
+            plane[(np.abs(beyond - 5.5) < 4.5) & muscle & (back > 0.955)] = Tissue.BONE_UNSPECIFIED
+
+
+def from_back(direction: np.ndarray) -> np.ndarray:
+    """How far a direction is from the back, 0 there and 1 at the front, both sides alike."""
+    return np.abs((direction / ANGLES - 0.25) % 1 - 0.5) * 2
 
 
 def draw_pelvis(tissues: np.ndarray, trunk: Trunk) -> None:
     """Draw iliac wings, sockets and sacrum around femurs that lie alone, into muscle and fat, in place."""
     femurs = np.isin(tissues, (Tissue.FEMUR_LEFT, Tissue.FEMUR_RIGHT))
-    if femurs.sum() * SPACING_MM**3 < 20_000:
+    hips = (tissues[:, :, : tissues.shape[2] // 3] == Tissue.BONE_UNSPECIFIED).sum()
+    if femurs.sum() * SPACING_MM**3 < 20_000 or hips * SPACING_MM**3 > 250_000:
         return
     top = int(np.flatnonzero(femurs.any((0, 1)))[-1])
-    turn = np.arange(ANGLES) / ANGLES * 2 * np.pi
-    from_back = np.abs((turn - 1.5 * np.pi + np.pi) % (2 * np.pi) - np.pi) / np.pi
     for k, radius, direction in trunk.slices(tissues.shape):
         above = (k - top) * SPACING_MM
         if not -10 < above < 115:
             continue
         high = above / 115
-        wing = (from_back > 0.12 + 0.05 * high) & (from_back < 0.36 + 0.26 * high)
-        beyond = radius - trunk.cavity[k][direction]
+        back = from_back(direction)
+        wing = (back > 0.12 + 0.05 * high) & (back < 0.36 + 0.26 * high)
+        beyond = radius - around(trunk.cavity[k], direction)
         plane = tissues[:, :, k]
         soft = np.isin(plane, (Tissue.MUSCLE, Tissue.FAT))
-        plane[soft & wing[direction] & (beyond > voxels(0)) & (beyond < voxels(10))] = Tissue.BONE_UNSPECIFIED
+        plane[soft & wing & (beyond > voxels(0)) & (beyond < voxels(10))] = Tissue.BONE_UNSPECIFIED
     socket = slice(max(0, top - round(voxels(45))), top + round(voxels(16)))
     near = ndimage.distance_transform_edt(~femurs[:, :, socket], sampling=SPACING_MM)
     part = tissues[:, :, socket]

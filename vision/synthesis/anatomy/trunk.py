@@ -32,14 +32,22 @@ class Trunk:
     wall: np.ndarray
     skin: np.ndarray
 
-    def slices(self, shape: tuple[int, int, int]) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-        """Every k with the radius (I, J) and the direction (I, J), as an index into the profiles, of its voxels."""
+    def slices(self, shape: tuple[int, ...]) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        """Every k with the radius (I, J) and the direction (I, J), in steps of the profiles, of its voxels."""
         x = np.arange(shape[0], dtype=np.float32)[:, None]
         y = np.arange(shape[1], dtype=np.float32)[None, :]
         for k in range(shape[2]):
             dx, dy = x - np.float32(self.centre[k, 0]), y - np.float32(self.centre[k, 1])
             turn = np.arctan2(dy, dx) * np.float32(ANGLES / (2 * np.pi))
-            yield k, np.hypot(dx, dy), np.round(turn).astype(np.int16) % ANGLES
+            yield k, np.hypot(dx, dy), turn % ANGLES
+
+
+def around(profile: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """Values (I, J) float32 of one slice's profile (A,) in the directions (I, J) that `Trunk.slices` gives."""
+    lower = direction.astype(np.int16) % ANGLES
+    part = direction - np.floor(direction)
+    values = profile.astype(np.float32)
+    return values[lower] * (1 - part) + values[(lower + 1) % ANGLES] * part
 
 
 def voxels(mm: float) -> float:
