@@ -88,7 +88,7 @@ def draw_heart(tissues: np.ndarray) -> None:
     if count[Tissue.HEART] + count[Tissue.HEART_BLOOD] > _HEART_ML / 10 or not count[list(LUNGS)].any():
         return
     livers = np.flatnonzero((tissues == Tissue.LIVER).any((0, 1)))
-    low = int(livers[-1] - voxels(25)) if len(livers) else 0
+    low = int(livers[-1] - voxels(45)) if len(livers) else 0
     chest = tissues[:, :, low:]
     box = box_of(np.isin(chest, LUNGS), 0)
     if box is None:

@@ -122,7 +122,7 @@ def draw_table(hu: np.ndarray, tissues: np.ndarray, rng: np.random.Generator) ->
     wide = (np.abs(x) < rng.uniform(190, 230))[:, None]
     shell = (np.clip(1.2 - np.abs(below - 1), 0, 1) + np.clip(1.2 - np.abs(below - thick), 0, 1)) * wide
     foam = ((below > 1) & (below < thick) & wide) * np.float32(rng.uniform(20, 90))
-    table = np.float32(-1000) + foam + np.clip(shell, 0, 1) * np.float32(rng.uniform(500, 1000))
+    table = np.float32(-1000) + foam + np.clip(shell, 0, 1) * np.float32(rng.uniform(650, 1300))
     beside = np.broadcast_to((table > -999)[:, :, None], hu.shape) & (tissues == Tissue.AIR)
     np.copyto(hu, table[:, :, None].astype(np.float32), where=beside)
 

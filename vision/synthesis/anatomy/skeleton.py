@@ -10,7 +10,7 @@ from vision.synthesis.anatomy.tissues import Tissue
 from vision.synthesis.anatomy.trunk import ANGLES, Trunk, around, voxels
 
 PITCH_MM, DISC_MM = 34.0, 8.0
-RIB_PITCH_MM, RIB_HEIGHT_MM, RIB_DROP_MM = 25.0, 11.0, 85.0
+RIB_PITCH_MM, RIB_HEIGHT_MM, RIB_DROP_MM = 25.0, 10.5, 135.0
 BONES = (Tissue.BONE_UNSPECIFIED, Tissue.BONE_CORTICAL, Tissue.BONE_SPONGIOSA)
 
 
@@ -38,7 +38,17 @@ def _spine_line(tissues: np.ndarray) -> np.ndarray:
     middle = (organs[0] + organs[-1]) / 2
     smooth[:, 0] += np.clip(middle - smooth[:, 0], -voxels(16), voxels(16))
     smooth[:, 1] -= voxels(21)
-    return smooth
+    smooth[:, 1] = np.minimum(smooth[:, 1], _between_lungs(tissues))
+    return ndimage.gaussian_filter1d(smooth, voxels(20), axis=0, mode="nearest")
+
+
+def _between_lungs(tissues: np.ndarray) -> np.ndarray:
+    """(K,) how far forward a vertebra's centre may lie: 42 mm before the back of the lungs; no limit without lungs."""
+    lungs = np.isin(tissues, (Tissue.LUNG_LEFT, Tissue.LUNG_RIGHT))
+    limit = np.full(tissues.shape[2], np.inf)
+    for k in np.flatnonzero(lungs.sum((0, 1)) > 3000):
+        limit[k] = np.flatnonzero(lungs[:, :, k].sum(0) > 8)[0] + voxels(42)
+    return limit
 
 
 def _ellipse(x: np.ndarray, y: np.ndarray, half: tuple[float, float]) -> np.ndarray:

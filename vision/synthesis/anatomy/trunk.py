@@ -16,6 +16,8 @@ ANGLES = 120
 FRAME = (Tissue.BONE_UNSPECIFIED, Tissue.BONE_CORTICAL, Tissue.BONE_SPONGIOSA, Tissue.MUSCLE, Tissue.SKIN)
 """Codes of the body wall; everything else that is labelled lies in the cavity."""
 _NOT_CAVITY = (*FRAME, Tissue.AIR, Tissue.FAT, Tissue.BODY_OTHER, Tissue.CARTILAGE_OR_DISC, Tissue.SPINAL_CORD)
+_UNIT = np.stack([turn(np.arange(ANGLES) * (2 * np.pi / ANGLES)) for turn in (np.cos, np.sin)])
+_FEMURS = (Tissue.FEMUR_LEFT, Tissue.FEMUR_RIGHT)
 _LIMBS = (Tissue.FEMUR_LEFT, Tissue.FEMUR_RIGHT, Tissue.BREAST_GLANDULAR, Tissue.OVARY_OR_TESTIS)
 
 
@@ -57,22 +59,30 @@ def voxels(mm: float) -> float:
 
 def hull_profile(inside: np.ndarray, centre: np.ndarray) -> np.ndarray:
     """(K, A) radius of each slice's convex hull around `centre` (K, 2); NaN where a slice holds too little."""
-    directions = np.linspace(0, 2 * np.pi, ANGLES, endpoint=False)
-    unit = np.stack([np.cos(directions), np.sin(directions)])
     profile = np.full((inside.shape[2], ANGLES), np.nan)
     for k in range(inside.shape[2]):
         points = np.argwhere(inside[:, :, k])
         if len(points) < 30:
             continue
         try:
-            faces = ConvexHull(points).equations
+            profile[k] = _radii_of_hull(points, centre[k])
         except QhullError:
             continue
-        towards = faces[:, :2] @ unit
-        reach = -(faces[:, :2] @ centre[k] + faces[:, 2])[:, None]
-        radius = np.where(towards > 1e-6, reach / np.maximum(towards, 1e-6), np.inf).min(0)
-        profile[k] = np.maximum(radius, 1.0)
     return profile
+
+
+def convex(profile: np.ndarray) -> np.ndarray:
+    """The profile (K, A) of each slice's convex hull."""
+    return np.stack([_radii_of_hull(radii[:, None] * _UNIT.T, np.zeros(2)) for radii in profile])
+
+
+def _radii_of_hull(points: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """(A,) distances from `centre` (2,) to the hull of `points` (N, 2); 1 where the centre lies outside."""
+    faces = ConvexHull(points).equations
+    towards = faces[:, :2] @ _UNIT
+    reach = -(faces[:, :2] @ centre + faces[:, 2])[:, None]
+    radius = np.where(towards > 1e-6, reach / np.maximum(towards, 1e-6), np.inf).min(0)
+    return np.maximum(radius, 1.0)
 
 
 def smoothed(profile: np.ndarray, *, along_mm: float, around: float) -> np.ndarray:
@@ -93,13 +103,13 @@ def measure_trunk(tissues: np.ndarray, rng: np.random.Generator) -> Trunk:
     in_cavity = np.isin(tissues, [code for code in Tissue if code not in (*_NOT_CAVITY, *_LIMBS)])
     centre = _centre_line(in_cavity)
     cavity = hull_profile(_thickened(in_cavity, 12.0), centre)
-    usual = np.nanmedian(cavity, axis=0)
-    cavity = smoothed(np.fmax(cavity, 0.9 * usual), along_mm=9.0, around=1.2) + voxels(3)
+    usual = _usual_girth(cavity, tissues)
+    cavity = smoothed(np.fmax(cavity, 0.92 * usual), along_mm=9.0, around=1.2) + voxels(3)
     layer = voxels(1) * (9 + 4 * rng.random() + 3 * _ripple(cavity.shape, rng))
     wall = cavity + np.maximum(layer, voxels(5))
-    framed = np.isin(tissues, FRAME)
+    framed = np.isin(tissues, (*FRAME, *_FEMURS))
     if framed.any():
-        frame = hull_profile(_thickened(framed, 6.0), centre)
+        frame = hull_profile(_thickened(framed, 6.0), centre) + _buttocks(tissues)[:, None]
         wall = np.fmax(wall, smoothed(frame, along_mm=6.0, around=0.8) + voxels(4))
     outline = np.isin(tissues, (Tissue.BODY_OTHER, Tissue.SKIN))
     if outline.any():
@@ -107,8 +117,22 @@ def measure_trunk(tissues: np.ndarray, rng: np.random.Generator) -> Trunk:
         wall = np.minimum(wall, skin - voxels(5))
         return Trunk(centre, np.minimum(cavity, wall - voxels(3)), wall, skin)
     fat = voxels(rng.uniform(8, 30)) * (1 + 0.35 * _ripple(cavity.shape, rng))
-    skin = smoothed(wall + np.maximum(fat, voxels(5)), along_mm=9.0, around=2.0)
+    skin = smoothed(convex(wall) + np.maximum(fat, voxels(5)), along_mm=9.0, around=2.0)
     return Trunk(centre, cavity, wall, skin)
+
+
+def _usual_girth(cavity: np.ndarray, tissues: np.ndarray) -> np.ndarray:
+    """(A,) the middle of a cavity's radii (K, A) where the liver lies, or of all."""
+    livers = np.flatnonzero((tissues == Tissue.LIVER).any((0, 1)))
+    return np.nanmedian(cavity[livers] if len(livers) > 20 else cavity, axis=0)
+
+
+def _buttocks(tissues: np.ndarray) -> np.ndarray:
+    """(K,) voxels of muscle to add around hips whose muscles are not labelled."""
+    femurs = np.isin(tissues, _FEMURS).any((0, 1))
+    muscles = (tissues == Tissue.MUSCLE).sum((0, 1)) > 4000
+    extra = np.where(femurs & ~muscles, voxels(32), 0.0)
+    return ndimage.gaussian_filter1d(extra, voxels(25), mode="nearest")
 
 
 def _centre_line(inside: np.ndarray) -> np.ndarray:
