@@ -1,0 +1,129 @@
+"""The look at the whole scan: where the body is, and the network's features of it, slab by slab when it is long."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+
+import cc3d
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from vision.geometry import CTVolume, Grid, cropped_grid, working_grid
+from vision.models.backbones.features import Features
+from vision.models.coarse_to_fine.clean import box_of
+from vision.models.coarse_to_fine.region import Voxels, cover, ramp
+from vision.models.coarse_to_fine.sampling import sample_pooled_hu
+from vision.models.runtime import Runtime
+from vision.models.universal.network import UniversalNetwork, scale_hu
+from vision.segmenter import Progress
+
+SLAB_VOXELS = 12_000_000
+"""Largest part of the coarse grid in one pass; longer scans go slab by slab along the body axis."""
+OVERLAP_VOXELS = 64
+"""Coarse voxels that two slabs share at least; over them the features of one turn linearly into the other's."""
+ABOVE_AIR_HU = 15.0
+"""Body is what lies this far above the low end of the window: fat and soft tissue, not air."""
+BODY_MARGIN = 3
+"""Coarse voxels of air kept around the body."""
+BODY_SHARE = 0.1
+"""Pieces of at least this share of the largest belong to the body: legs, arms."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """`grid` is the part of the coarse grid that holds the body, `features` those of its volume, padded at the end of
+    each axis by the low end of the window to sizes `padded`."""
+
+    grid: Grid
+    padded: Voxels
+    features: Features
+
+
+def computing(runtime: Runtime) -> AbstractContextManager[object]:
+    """No gradients, and the number format of the runtime."""
+    stack = ExitStack()
+    stack.enter_context(torch.inference_mode())
+    stack.enter_context(torch.autocast(runtime.device.type, runtime.dtype, enabled=runtime.dtype != torch.float32))
+    return stack
+
+
+def look_at(ct: CTVolume, network: UniversalNetwork, *, multiple: int, runtime: Runtime, progress: Progress) -> Look:
+    """See the whole scan once. `multiple` is what padded sizes are multiples of."""
+    window_hu = network.config.window_hu
+    progress("resampling the CT", 0.0)
+    whole = working_grid(ct.grid, network.config.spacing_mm)
+    hu = sample_pooled_hu(ct, whole, window_hu=window_hu)
+    box = body_box(hu, above_hu=window_hu[0] + ABOVE_AIR_HU)
+    grid = cropped_grid(whole, _corner([span.start for span in box]), _corner([span.stop for span in box]))
+    progress("looking at the CT", 0.2)
+    volume = padded_volume(hu[box], window_hu=window_hu, multiple=multiple)
+    padded: Voxels = (volume.shape[2], volume.shape[3], volume.shape[4])
+    depth, stride = padded[2], network.backbone.stride
+    spans = plan_slabs(padded, multiple=multiple)
+    seen: list[Features] = []
+    for number, (first, last) in enumerate(spans):
+        progress("looking at the CT", 0.2 + 0.8 * number / len(spans))
+        with computing(runtime):
+            part = volume[..., first:last].to(runtime.device).contiguous(memory_format=torch.channels_last_3d)
+            features = network.see(part)
+            seen.append(Features(features.decoded.to(runtime.dtype), features.bottleneck.to(runtime.dtype)))
+    decoded = blend([part.decoded for part in seen], spans, depth=depth, step=stride)
+    step = (spans[0][1] - spans[0][0]) // seen[0].bottleneck.shape[-1]
+    bottleneck = blend([part.bottleneck for part in seen], spans, depth=depth, step=step)
+    progress("looking at the CT", 1.0)
+    return Look(grid, padded, Features(decoded, bottleneck))
+
+
+def plan_slabs(padded: Voxels, *, multiple: int) -> list[tuple[int, int]]:
+    """The slabs (first, last) along the body axis of a padded volume: one, unless it is long."""
+    overlap = -(-OVERLAP_VOXELS // multiple) * multiple
+    most = max(3 * overlap, SLAB_VOXELS // (padded[0] * padded[1]))
+    count = 1 if padded[2] <= most else -(-(padded[2] - overlap) // (most - overlap))
+    return cover(padded[2], count, overlap=overlap, multiple=multiple)
+
+
+def blend(parts: Sequence[Tensor], spans: Sequence[tuple[int, int]], *, depth: int, step: int) -> Tensor:
+    """Put (1, C, I, J, k) features of slabs together; `step` input voxels of the body axis are one of theirs."""
+    if len(parts) == 1:
+        return parts[0]
+    total = torch.zeros((*parts[0].shape[:-1], depth // step), dtype=torch.float32, device=parts[0].device)
+    weight = torch.zeros(depth // step, dtype=torch.float32, device=parts[0].device)
+    overlap = -(-OVERLAP_VOXELS // step)
+    for part, (first, last) in zip(parts, spans, strict=True):
+        window = slice(first // step, last // step)
+        share = torch.from_numpy(ramp((window.start, window.stop), (0, depth // step), overlap)).to(part.device)
+        total[..., window] += part * share
+        weight[window] += share
+    return (total / weight).to(parts[0].dtype)
+
+
+def padded_volume(hu: np.ndarray, *, window_hu: tuple[float, float], multiple: int) -> Tensor:
+    """(1, 1, I, J, K) scaled HU, padded at the end of each axis to multiples."""
+    pad = [n for size in reversed(hu.shape) for n in (0, -size % multiple)]
+    scaled = scale_hu(torch.from_numpy(np.ascontiguousarray(hu)), window_hu)
+    return functional.pad(scaled[None, None], pad, value=-1.0)
+
+
+def body_box(hu: np.ndarray, *, above_hu: float) -> tuple[slice, slice, slice]:
+    """The box of the body in (I, J, K) HU, a little wider; all of it where there is no body."""
+    body = hu > above_hu
+    labels, count = cc3d.connected_components(body, connectivity=6, return_N=True)
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    sizes[0] = 0
+    large = sizes >= max(1, BODY_SHARE * sizes.max())
+    box = box_of(large[labels])
+    if box is None:
+        return slice(0, hu.shape[0]), slice(0, hu.shape[1]), slice(0, hu.shape[2])
+    i, j, k = (
+        slice(max(0, span.start - BODY_MARGIN), min(size, span.stop + BODY_MARGIN))
+        for span, size in zip(box, hu.shape, strict=True)
+    )
+    return i, j, k
+
+
+def _corner(values: Sequence[int]) -> Voxels:
+    return values[0], values[1], values[2]
