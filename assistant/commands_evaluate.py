@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from assistant import commands_benchmark
+from assistant.model_option import ModelName
 from assistant.terminal import print_json, print_table, progress_bar, tell
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ AnnotatedIn = Annotated[
 ]
 Structures = Annotated[str | None, typer.Option(help="Score these alone (liver,spleen).")]
 Split = Annotated[str | None, typer.Option(help="Only this split of TotalSegmentator's meta.csv: train, val or test.")]
-Model = Annotated[str | None, typer.Option(metavar="NAME", help="Which installed model; else the usual one.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -53,7 +53,7 @@ def evaluate_vision(
     annotated: AnnotatedIn = None,
     structures: Structures = None,
     split: Split = None,
-    model: Model = None,
+    model: ModelName = None,
     out: Annotated[
         Path | None, typer.Option(help="Write tables (CSV), figures (PNG) and evaluation.json there.")
     ] = None,
@@ -122,7 +122,7 @@ def robustness(
     annotated: AnnotatedIn = None,
     structures: Structures = None,
     split: Split = None,
-    model: Model = None,
+    model: ModelName = None,
     out: Annotated[Path | None, typer.Option(help="Write robustness.csv, its worst changes and JSON there.")] = None,
     json: JSONFlag = False,
 ) -> None:
@@ -158,7 +158,7 @@ def reliability(
     annotated: AnnotatedIn = None,
     structures: Structures = None,
     split: Split = None,
-    model: Model = None,
+    model: ModelName = None,
     out: Annotated[Path | None, typer.Option(help="Write CSV, JSON and the reliability figure there.")] = None,
     json: JSONFlag = False,
 ) -> None:
@@ -224,13 +224,9 @@ def _listed(names: str | None) -> frozenset[str] | None:
 
 def _segmenter(model: str | None) -> Segmenter:
     """The segmenter of a model by its name, or the usual one."""
-    if model is None:
-        from assistant.api import default_segmenter
+    from assistant.api import default_segmenter, named_segmenter
 
-        return default_segmenter()
-    from vision.models.loading import load_segmenter
-
-    return load_segmenter(model)
+    return default_segmenter() if model is None else named_segmenter(model)
 
 
 def _plain(score: RequestScore) -> dict[str, Any]:

@@ -47,7 +47,9 @@ def render_comparison(ct: CTVolume, reference: Mapping[str, Mask], predicted: Ma
     names = [name for name in reference if name in predicted]
     truth, found = [reference[name] for name in names], [predicted[name] for name in names]
     views = _views(ct.grid, truth)
-    sheet = Image.new("RGB", (3 * ROOM[0] + 4 * GAP, HEADING + len(views) * (ROOM[1] + GAP) + HEADING), BACKGROUND)
+    width = 3 * ROOM[0] + 4 * GAP
+    lines = _legend_lines(names, width - 2 * GAP)
+    sheet = Image.new("RGB", (width, HEADING + len(views) * (ROOM[1] + GAP) + HEADING * len(lines)), BACKGROUND)
     pen = ImageDraw.Draw(sheet)
     headings = ("Reference", "Predicted", "Disagreement: blue missed, red invented")
     for column, heading in enumerate(headings):
@@ -67,7 +69,8 @@ def render_comparison(ct: CTVolume, reference: Mapping[str, Mask], predicted: Ma
             draw_letters(pen, plane, (left, top, left + ROOM[0], top + ROOM[1]))
             if column == 0:
                 pen.text((left + 6, top + 5), slice_title(ct.grid, plane, index), font=font(13), fill=PAPER)
-    _write_legend(pen, names, (GAP, sheet.size[1] - HEADING // 2))
+    for row, line in enumerate(reversed(lines)):
+        _write_legend(pen, line, (GAP, sheet.size[1] - HEADING // 2 - HEADING * row))
     return sheet
 
 
@@ -104,6 +107,25 @@ def _disagreement(picture: Image.Image, truth: list[Mask], found: list[Mask], *,
     return picture
 
 
+def _legend_lines(names: list[str], width: int) -> list[list[str]]:
+    """The structures in lines of a legend no wider than `width`; one empty line for none."""
+    lines: list[list[str]] = [[]]
+    used = 0.0
+    for name in names:
+        room = _legend_room(name)
+        if lines[-1] and used + room > width:
+            lines.append([])
+            used = 0.0
+        lines[-1].append(name)
+        used += room
+    return lines
+
+
+def _legend_room(name: str) -> float:
+    """Width of one structure in the legend: its square, its name and the gap behind it."""
+    return 34 + font(13).getlength(by_name(name).spoken)
+
+
 def _write_legend(pen: ImageDraw.ImageDraw, names: list[str], place: tuple[int, int]) -> None:
     """Name the structures in their colours on one line."""
     left, middle = float(place[0]), place[1]
@@ -111,4 +133,4 @@ def _write_legend(pen: ImageDraw.ImageDraw, names: list[str], place: tuple[int, 
         structure = by_name(name)
         pen.rounded_rectangle([left, middle - 6, left + 12, middle + 6], radius=3, fill=structure.colour)
         pen.text((left + 18, middle), structure.spoken, font=font(13), fill=FAINT, anchor="lm")
-        left += 34 + pen.textlength(structure.spoken, font(13))
+        left += _legend_room(name)

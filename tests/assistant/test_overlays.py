@@ -9,6 +9,7 @@ from PIL import Image
 
 from assistant.overlays import GAP, HEADING, INVENTED, MISSED, ROOM, render_comparison, write_comparison
 from vision.geometry import CTVolume, Grid, Mask
+from vision.structures import GROUPS, by_name
 
 GRID = Grid.from_spacing((60, 60, 20), (3.0, 3.0, 5.0))
 CT = CTVolume(np.full(GRID.shape, 40, dtype=np.int16), GRID)
@@ -50,3 +51,13 @@ def test_empty_masks_still_make_a_sheet(tmp_path: Path) -> None:
     path = write_comparison(tmp_path / "new" / "case.png", ct=CT, reference=empty, predicted=empty)
     with Image.open(path) as sheet:
         assert sheet.size[0] == 3 * ROOM[0] + 4 * GAP
+
+
+def test_legend_of_many_structures_takes_more_lines_and_loses_none() -> None:
+    everything = {name: Mask(block(10, 50).voxels, GRID, name) for name in GROUPS["everything"]}
+    one, many = (render_comparison(CT, masks, masks) for masks in ({"liver": block(10, 50)}, everything))
+    extra = many.size[1] - one.size[1]
+    assert extra in (HEADING, 2 * HEADING)
+    last = np.asarray(many.crop((0, many.size[1] - HEADING, many.size[0], many.size[1])))
+    rectum = np.abs(last.astype(int) - np.asarray(by_name(GROUPS["everything"][-1]).colour)).max(axis=2)
+    assert (rectum < 5).sum() > 50

@@ -85,6 +85,13 @@ def test_nnunet_region_is_the_union_of_its_integers(tmp_path: Path) -> None:
     assert counts(case) == {"liver": LIVER.count, "liver_lesion": TUMOUR.count, "kidney_right": 0}
 
 
+def test_tumor_beside_a_pair_without_sides_is_that_of_the_pair(tmp_path: Path) -> None:
+    labels = {"kidney": [1, 2, 3], "masses": [2, 3], "tumor": 2}
+    (case,) = find_cases([write_nnunet(tmp_path / "Dataset220_KiTS2023", labels, {1: LIVER, 2: TUMOUR, 3: SPLEEN})])
+    assert case.unnamed == 1
+    assert counts(case) == {"kidney_lesion": TUMOUR.count + SPLEEN.count}
+
+
 def test_nnunet_list_of_cases_may_name_a_ct_without_its_channel(tmp_path: Path) -> None:
     training = [{"image": "./imagesTr/case_1.nii.gz", "label": "./labelsTr/case_1.nii.gz"}]
     folder = write_nnunet(tmp_path, {"liver": 1}, {1: LIVER})
@@ -105,6 +112,7 @@ def test_integer_that_the_dataset_does_not_name_is_refused(tmp_path: Path) -> No
         ({"labels": []}, "names no labels"),
         ({"labels": {"liver": "one"}}, "labels of the dataset.json cannot be read"),
         ({"labels": {"background": 0, "liver": 1, "ignore": 2}}, "has an ignore label"),
+        ({"labels": {"background": 0, "left atrium": 1}}, "names no structure that is known here"),
         ({"channel_names": {"0": "CT", "1": "PET"}}, "does not describe one channel"),
         ({"file_ending": ".png"}, "another file ending"),
         ({"file_ending": None, "training": "all"}, "another file ending"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -172,3 +173,11 @@ def test_table_of_what_is_annotated_that_cannot_be_read_is_refused(tmp_path: Pat
     with pytest.raises(InputRefused, match=f"E_ANNOTATED: .*{said}") as refused:
         read_annotated(tmp_path / "table.csv")
     assert "jane" not in str(refused.value)
+
+
+@pytest.mark.data
+@pytest.mark.skipif("BODYMAPS_DATA" not in os.environ, reason="BODYMAPS_DATA names no folder of real CTs")
+def test_real_abdomen_is_annotated_in_its_eight_structures() -> None:
+    (case,) = find_cases([Path(os.environ["BODYMAPS_DATA"]) / "dev" / "btcv_0010"], order=ORDER)
+    wanted = {"aorta", "gall_bladder", "kidney_left", "kidney_right", "liver", "pancreas", "spleen", "stomach"}
+    assert read_reference(case).annotated == wanted

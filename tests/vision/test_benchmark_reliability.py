@@ -35,15 +35,25 @@ def score(confidence: float, dice: float, *, case: str = "a", structure: str = "
 
 
 def test_error_is_the_mean_distance_of_confidence_and_dice_over_the_masks() -> None:
-    measured = measure_reliability([score(0.95, 0.85), score(0.95, 0.85, case="b"), score(0.55, 0.65), score(1.0, 0.9)])
-    assert measured.expected_error == pytest.approx(0.1)
-    assert [row.n for row in measured.bins if row.n] == [1, 3]
-    assert (measured.n, measured.cases) == (4, 2)
+    high = [score(0.95, 0.85, case=case) for case in "abcdef"]
+    low = [score(0.55, 0.75, case=case) for case in "abcde"]
+    measured = measure_reliability([*high, *low])
+    assert [(row.low, row.high, row.n) for row in measured.bins] == [(0.55, 0.55, 5), (0.95, 0.95, 6)]
+    assert measured.expected_error == pytest.approx((6 * 0.1 + 5 * 0.2) / 11)
+    assert (measured.n, measured.cases) == (11, 6)
 
 
 def test_distances_in_one_bin_cancel_and_those_of_two_do_not() -> None:
-    assert measure_reliability([score(0.92, 1.0), score(0.98, 0.9)]).expected_error == pytest.approx(0.0)
-    assert measure_reliability([score(0.72, 0.8), score(0.98, 0.9)]).expected_error == pytest.approx(0.08)
+    rows = [score(0.9, 1.0)] * 5 + [score(1.0, 0.9)] * 5
+    assert measure_reliability(rows, bins=1).expected_error == pytest.approx(0.0)
+    assert measure_reliability(rows, bins=2).expected_error == pytest.approx(0.1)
+
+
+def test_bins_hold_equal_numbers_of_masks_and_never_fewer_than_five() -> None:
+    rng = np.random.default_rng(0)
+    rows = [score(1 - 0.1 * float(value), 0.8) for value in rng.uniform(size=52)]
+    assert [row.n for row in measure_reliability(rows).bins] == [5, 5, 5, 5, 6, 5, 5, 5, 5, 6]
+    assert [row.n for row in measure_reliability(rows[:9]).bins] == [9]
 
 
 def test_masks_without_confidence_are_counted_and_left_out() -> None:
@@ -108,11 +118,11 @@ def test_tables_and_files_of_reliability_say_n(tmp_path: Path) -> None:
     console.print(reliability_table(measured))
     told = console.export_text()
     assert "4 masks of 1 cases" in told
-    assert "0.90 to 1.00" in told
+    assert "0.400 to 0.970" in told
     assert "slope" in told
     out = write_reliability(measured, tmp_path)
-    assert (out / "reliability.csv").read_text().splitlines()[1] == "a,liver,0.95,0.9"
-    assert (out / "reliability_bins.csv").read_text().splitlines()[-1].startswith("0.9,1.0,0.943333,3,0.8,0.8,")
+    assert (out / "reliability.csv").read_text().splitlines()[1] == "a,liver,0.4,0.5"
+    assert (out / "reliability_bins.csv").read_text().splitlines()[1].startswith("0.4,0.97,0.8075,4,0.725,0.75,")
     assert json.loads((out / "reliability.json").read_text())["n"] == 4
 
 

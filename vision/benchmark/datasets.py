@@ -13,7 +13,7 @@ from vision.benchmark.cases import EvaluationCase
 from vision.benchmark.references import named, numbered_reader
 from vision.errors import InputRefused
 from vision.io.refusal import refusing
-from vision.structures import STRUCTURES, by_name, plain_words
+from vision.structures import GROUP_WORDS, GROUPS, STRUCTURES, by_name, plain_words
 
 DATASET = "dataset.json"
 LARGEST_DATASET = 16 << 20
@@ -35,6 +35,7 @@ LESION_WORDS: Mapping[str, str] = MappingProxyType(
         **dict.fromkeys(("cyst", "cysts"), "_cyst"),
     }
 )
+PAIRS = frozenset(row.pair for row in STRUCTURES if row.pair)
 REMEDY = "Compare it with what the Medical Segmentation Decathlon or nnU-Net describe."
 
 
@@ -43,7 +44,7 @@ def dataset_cases(folder: Path) -> list[EvaluationCase]:
 
     Labels are found by their names; a bare 'cancer' is that of the one organ beside it, or of the folder's topic
     (Task06_Lung). Raises InputRefused E_LAYOUT for a description that is neither kind, has several channels, an ignore
-    label, files outside the folder or files that are missing.
+    label, no known structure, files outside the folder or files that are missing.
     """
     content = _read(folder / DATASET)
     labels = content.get("labels")
@@ -56,6 +57,8 @@ def dataset_cases(folder: Path) -> list[EvaluationCase]:
         numbers = _numbers(labels)
     topics = [_topic(folder.name), _topic(str(content.get("name", "")))]
     known, unnamed = _by_structure(numbers, topics)
+    if not known:
+        raise _unlike("names no structure that is known here")
     if isinstance(content.get("training"), list):
         pairs = list(_listed_pairs(folder, content["training"]))
     elif "file_ending" in content:
@@ -102,7 +105,7 @@ def _numbers(labels: Mapping[str, Any]) -> dict[str, frozenset[int]]:
 
 def _by_structure(numbers: Mapping[str, frozenset[int]], topics: list[str]) -> tuple[dict[str, frozenset[int]], int]:
     """Structure -> integers, and how many labels are of something this project has no name for."""
-    organs = frozenset(name for label in numbers if (name := named(label)) is not None)
+    organs = frozenset().union(*(_organs(label) for label in numbers))
     known: dict[str, frozenset[int]] = {}
     unnamed = 0
     for label, integers in numbers.items():
@@ -112,6 +115,13 @@ def _by_structure(numbers: Mapping[str, frozenset[int]], topics: list[str]) -> t
         else:
             known[name] = known.get(name, frozenset()) | integers
     return known, unnamed
+
+
+def _organs(label: str) -> frozenset[str]:
+    """The structures whose lesions may stand beside a label: its own, or both of a pair ('kidney')."""
+    name = named(label)
+    pair = next((pair for pair, words in GROUP_WORDS.items() if plain_words(label) in words), None)
+    return frozenset(GROUPS[pair] if name is None and pair in PAIRS else filter(None, [name]))
 
 
 def _structure(label: str, topics: list[str], organs: frozenset[str]) -> str | None:

@@ -66,7 +66,10 @@ def write_reliability_figure(reliability: Reliability, out: Path) -> Path:
     )
     for n, confidence, dice in bins:
         axes.annotate(f"{n}", (confidence, dice), xytext=(5, -11), textcoords="offset points", size=8)
-    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="Confidence of the mask (expected)", ylabel="Dice (observed)")
+    lowest = math.floor(10 * dots.min(initial=0.9)) / 10
+    axes.set(
+        xlim=(lowest, 1.01), ylim=(lowest, 1.01), xlabel="Confidence of the mask (expected)", ylabel="Dice (observed)"
+    )
     axes.set_aspect("equal")
     axes.legend(loc="upper left", frameon=False, fontsize=8)
     return _save(figure, out / RELIABILITY_PICTURE)

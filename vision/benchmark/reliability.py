@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import statistics
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.table import Table
 
 from vision.benchmark.calibration import fit_calibration
@@ -20,6 +21,7 @@ from vision.benchmark.summary import interval_text, number
 from vision.errors import UsageError
 
 BINS = 10
+FEWEST_IN_BIN = 5
 MASKS_FILE = "reliability.csv"
 BINS_FILE = "reliability_bins.csv"
 SUMMARY_FILE = "reliability.json"
@@ -37,7 +39,7 @@ class MaskConfidence:
 
 @dataclass(frozen=True)
 class Bin:
-    """The masks with a confidence in [low, high), the last bin with its end; `confidence` is their mean or NaN."""
+    """Masks that follow each other in confidence: from `low` to `high`, both of a mask, and `confidence` their mean."""
 
     low: float
     high: float
@@ -50,9 +52,9 @@ class Bin:
 class Reliability:
     """How confidence and Dice agree over masks.
 
-    `expected_error` is the expected calibration error (Naeini et al. 2015): the distance of mean confidence and mean
-    Dice of a bin, averaged over the masks; NaN without masks. `slope` and `intercept` are those of `fit_calibration`,
-    None where the masks are too few.
+    `expected_error` is the expected calibration error (Naeini et al. 2015) in bins of equal numbers of masks (Nixon et
+    al. 2019), because confidence crowds below 1: the distance of mean confidence and mean Dice of a bin, averaged over
+    the masks; NaN without masks. `slope` and `intercept` are those of `fit_calibration`, None where masks are too few.
     """
 
     masks: tuple[MaskConfidence, ...]
@@ -75,7 +77,7 @@ class Reliability:
 
 
 def measure_reliability(scores: Sequence[CaseScore], *, bins: int = BINS, seed: int = 0) -> Reliability:
-    """Compare confidence with Dice in bins of equal width; masks without either are left out.
+    """Compare confidence with Dice in up to `bins` bins of at least five masks; masks without either are left out.
 
     Raises ValueError for fewer than one bin.
     """
@@ -86,7 +88,10 @@ def measure_reliability(scores: Sequence[CaseScore], *, bins: int = BINS, seed: 
         for score in scores
         if not (math.isnan(score.confidence) or math.isnan(score.dice))
     ]
-    rows = [_bin(masks, number, bins, seed) for number in range(bins)]
+    masks.sort(key=lambda mask: mask.confidence)
+    count = min(bins, max(1, len(masks) // FEWEST_IN_BIN))
+    cuts = [len(masks) * number // count for number in range(count + 1)] if masks else []
+    rows = [_bin(masks[first:last], seed) for first, last in itertools.pairwise(cuts)]
     gaps = [row.n * abs(row.confidence - row.dice.mean) for row in rows if row.dice.mean is not None]
     slope: float | None = None
     intercept: float | None = None
@@ -103,7 +108,7 @@ def measure_reliability(scores: Sequence[CaseScore], *, bins: int = BINS, seed: 
 
 
 def reliability_table(reliability: Reliability) -> Table:
-    """One row for each bin that holds masks."""
+    """One row for each bin."""
     line = (
         "too few masks to fit a calibration"
         if reliability.slope is None or reliability.intercept is None
@@ -112,15 +117,15 @@ def reliability_table(reliability: Reliability) -> Table:
     table = Table(
         title="Confidence against Dice",
         caption=f"{reliability.n} masks of {reliability.cases} cases, {reliability.unscored} more without confidence; "
-        f"expected calibration error {number(reliability.expected_error, 3)}; {line}.",
+        f"expected calibration error {number(reliability.expected_error, 3)}; {line}. "
+        "Masks of one case are not independent, so the intervals are too narrow.",
         caption_justify="left",
     )
     for heading in ("confidence", "n", "mean confidence", "mean Dice [95 % interval]"):
         table.add_column(heading, justify="right")
     for row in reliability.bins:
-        if row.n:
-            cells = (f"{row.low:.2f} to {row.high:.2f}", str(row.n), number(row.confidence, 3))
-            table.add_row(*cells, interval_text(row.dice, 3))
+        cells = (f"{row.low:.3f} to {row.high:.3f}", str(row.n), number(row.confidence, 3))
+        table.add_row(*cells, interval_text(row.dice, 3))
     return table
 
 
@@ -148,13 +153,12 @@ def write_reliability(reliability: Reliability, out: Path) -> Path:
     return out
 
 
-def _bin(masks: Sequence[MaskConfidence], number: int, bins: int, seed: int) -> Bin:
-    inside = [mask for mask in masks if min(int(mask.confidence * bins), bins - 1) == number]
-    mean = float(np.mean([mask.confidence for mask in inside])) if inside else math.nan
-    dice = bootstrap_interval([mask.dice for mask in inside], seed)
-    return Bin(number / bins, (number + 1) / bins, len(inside), mean, dice)
+def _bin(masks: Sequence[MaskConfidence], seed: int) -> Bin:
+    dice = bootstrap_interval([mask.dice for mask in masks], seed)
+    mean = statistics.fmean(mask.confidence for mask in masks)
+    return Bin(masks[0].confidence, masks[-1].confidence, len(masks), mean, dice)
 
 
 def _bin_row(row: Bin) -> dict[str, Any]:
-    confidence = None if row.n == 0 else round(row.confidence, DIGITS)
-    return {"bin_low": row.low, "bin_high": row.high, "confidence": confidence, **interval_row(row.dice)}
+    edges = {"bin_low": row.low, "bin_high": row.high, "confidence": row.confidence}
+    return {**{name: round(value, DIGITS) for name, value in edges.items()}, **interval_row(row.dice)}
