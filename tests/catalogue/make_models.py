@@ -17,6 +17,7 @@ from safetensors.torch import save
 
 from vision.models.compact import CompactConfig, CompactUNet
 from vision.models.description import check_network, network_hash
+from vision.models.registry import ModelEntry, find_model
 
 TINY = CompactConfig(channels=("liver", "spleen"), widths=(4, 8))
 MARKER = "code-was-run"
@@ -44,6 +45,23 @@ def put_model(folder: Path, content: bytes, description: Mapping[str, Any] | Non
     (folder / "tiny.safetensors").write_bytes(content)
     (folder / "tiny.json").write_text(json.dumps(description or description_of(content)))
     return folder
+
+
+def put_described(
+    folder: Path, content: bytes, kind: str, network: Mapping[str, Any], *, name: str = "tiny", **also: Any
+) -> ModelEntry:
+    """Write weights of a kind of network with the description that fits them, and what it says `also`."""
+    checked = check_network(network, kind=kind)
+    description = {
+        "kind": kind,
+        "network": checked,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "network_sha256": network_hash(checked),
+        **also,
+    }
+    (folder / f"{name}.safetensors").write_bytes(content)
+    (folder / f"{name}.json").write_text(json.dumps(description))
+    return find_model(name, folder)
 
 
 def good_model(folder: Path) -> Path:

@@ -56,11 +56,11 @@ def window_starts(size: int, window: int) -> list[int]:
 
 
 def gaussian(window: int) -> np.ndarray:
-    """Weights (W, W, W) float32 of the voxels of a window, 1 at its centre."""
+    """Weights (W, W, W) float32 of the voxels of a window, highest at its centre."""
     distance = np.arange(window) - (window - 1) / 2
     line = np.exp(-0.5 * (distance / (SIGMA * window)) ** 2)
     weights = line[:, None, None] * line[:, None] * line
-    return np.maximum(weights / weights.max(), LEAST_WEIGHT).astype(np.float32)
+    return np.maximum(weights, LEAST_WEIGHT).astype(np.float32)
 
 
 def _moved_on(values: np.ndarray, done: int) -> np.ndarray:

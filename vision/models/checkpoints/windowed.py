@@ -95,12 +95,14 @@ class WindowedSegmenter:
         start, stop = widened(coarse.box.start, coarse.box.stop, state.grid.shape, 2)
         window = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
         probability = state.probabilities[self._places[structure]][window].astype(np.float32) / CERTAIN
-        kept = probability * binary_dilation(coarse.voxels[window], TOUCHING)
+        inside = coarse.voxels[window]
+        # The voxels around place the surface between voxels, except those that were cleaned away.
+        kept = probability * (inside | (binary_dilation(inside, TOUCHING) & (probability < 0.5)))
         source = cropped_grid(state.grid, start, stop)
         first, last = reached(source, grid)
         fine = resample(kept, source, cropped_grid(grid, first, last)) >= 0.5
         voxels[first[0] : last[0], first[1] : last[1], first[2] : last[2]] = fine
-        score = float(probability[coarse.voxels[window]].mean())
+        score = float(probability[inside].mean())
         return Mask(voxels, grid, structure, score=round(score, 3))
 
     def confidence(self, encoding: Encoding, part: Mask) -> float | None:
