@@ -1,7 +1,6 @@
 """Evaluation: metrics of masks against a reference, over cases, with intervals; robustness and reliability."""
 
 from vision.benchmark.calibration import calibrated, fit_calibration
-from vision.benchmark.cases import EvaluationCase, Reference, read_reference
 from vision.benchmark.evaluate import (
     CaseResult,
     CaseScore,
@@ -12,7 +11,7 @@ from vision.benchmark.evaluate import (
     score_mask,
 )
 from vision.benchmark.files import evaluation_json, results_writer, write_evaluation
-from vision.benchmark.layouts import find_cases
+from vision.benchmark.layouts import EvaluationCase, Reference, find_cases, read_reference
 from vision.benchmark.metrics import Interval, bootstrap_interval, dice, surface_dice, volume_error
 from vision.benchmark.presentations import Presentation, presentations
 from vision.benchmark.reliability import Reliability, measure_reliability

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from vision.benchmark.cases import EvaluationCase, Reference, read_reference
+from vision.benchmark.layouts import EvaluationCase, Reference, read_reference
 from vision.benchmark.metrics import dice, surface_dice, volume_error
 from vision.errors import Cancelled, UserError
 from vision.geometry import Mask

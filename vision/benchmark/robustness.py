@@ -10,9 +10,9 @@ from typing import Any
 
 from rich.table import Table
 
-from vision.benchmark.cases import EvaluationCase, Reference, read_reference
 from vision.benchmark.evaluate import numbered, share_of
 from vision.benchmark.files import plain, write_csv, write_json
+from vision.benchmark.layouts import EvaluationCase, Reference, read_reference
 from vision.benchmark.metrics import bootstrap_interval, dice
 from vision.benchmark.presentations import Presentation, carried, presentations, unchanged
 from vision.benchmark.summary import interval_text, number

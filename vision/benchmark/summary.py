@@ -47,14 +47,14 @@ def summarise(scores: Sequence[CaseScore], *, seed: int = 0) -> list[StructureSu
     rows = [
         StructureSummary(
             structure,
-            {name: bootstrap_interval([value(score) for score in rows], seed) for name, value in METRICS.items()},
+            {name: bootstrap_interval([value(score) for score in own], seed) for name, value in METRICS.items()},
         )
-        for structure, rows in by_structure.items()
+        for structure, own in by_structure.items()
     ]
     if len(by_structure) < 2:
         return rows
     means = {
-        name: [_mean([value(score) for score in row]) for row in by_case.values()] for name, value in METRICS.items()
+        name: [_mean([value(score) for score in own]) for own in by_case.values()] for name, value in METRICS.items()
     }
     return [*rows, StructureSummary(EVERY, {name: bootstrap_interval(values, seed) for name, values in means.items()})]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vision.benchmark.references import ReferenceReader
+from vision.benchmark.layouts.references import ReferenceReader
 from vision.errors import InputRefused
 from vision.geometry import CTVolume, Mask
 from vision.io import load_ct

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from vision.benchmark.cases import EvaluationCase
-from vision.benchmark.datasets import DATASET, dataset_cases
-from vision.benchmark.references import label_map_reader, mask_file_reader, mask_files, named
+from vision.benchmark.layouts.case import EvaluationCase
+from vision.benchmark.layouts.datasets import DATASET, dataset_cases
+from vision.benchmark.layouts.references import label_map_reader, mask_file_reader, mask_files, named
 from vision.errors import InputRefused, UsageError
 from vision.io.refusal import refusing
 from vision.structures import by_name

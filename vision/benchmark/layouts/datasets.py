@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
-from vision.benchmark.cases import EvaluationCase
-from vision.benchmark.references import named, numbered_reader
+from vision.benchmark.layouts.case import EvaluationCase
+from vision.benchmark.layouts.references import named, numbered_reader
 from vision.errors import InputRefused
 from vision.io.refusal import refusing
 from vision.structures import GROUP_WORDS, GROUPS, STRUCTURES, by_name, plain_words

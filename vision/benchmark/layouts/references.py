@@ -46,7 +46,9 @@ def numbered_reader(path: Path, numbers: Mapping[str, frozenset[int]], known: fr
 
     def read(wanted: frozenset[str] | None) -> dict[str, Mask]:
         labels, grid = load_integers(path)
-        strange = frozenset(np.unique(labels).tolist()) - known - {0}
+        # Slice by slice: sorting a whole CT at once takes seconds and its memory again.
+        present = {int(number) for k in range(grid.shape[2]) for number in np.unique(labels[:, :, k])}
+        strange = present - known - {0}
         if strange:
             raise InputRefused(
                 "E_LABEL",
