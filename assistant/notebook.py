@@ -7,7 +7,7 @@ from collections.abc import Callable
 from assistant.records import BoxRecord, Finding, Measurement, Site, Status
 from vision.geometry import Box, Mask
 from vision.measure import axes, components, cut_at, distance_mm, extent_mm, intensity, slice_range, volume_ml
-from vision.scene import DERIVED_FROM, Scene
+from vision.scene import DERIVED_FROM, ZONES, Scene
 from vision.structures import Structure, by_name
 
 DIAMETER_METHOD = "RECIST 1.1, longest diameter in the axial plane and the longest extent perpendicular to it"
@@ -18,6 +18,15 @@ MOST_LESIONS = 20
 SMALLEST_PIECE_ML = 0.06
 PART_SHARE = 0.1
 """A lesion lies in each part that holds at least this share of it (the rule of RadGPT's structured reports)."""
+REMOVED = "it may have been removed by an operation"
+ABSENT_BECAUSE = {
+    **dict.fromkeys(("gall_bladder", "spleen", "stomach", "bladder", "rectum", "pancreas"), REMOVED),
+    **dict.fromkeys(("kidney_left", "kidney_right"), "it may have been removed or never have formed"),
+    **dict.fromkeys(("lung_left", "lung_right", "adrenal_gland_left", "adrenal_gland_right"), REMOVED),
+    "prostate": "women have none, and it may have been removed by an operation",
+}
+"""What an absence can come from, said beside it."""
+SEEN_WITH_CONTRAST = frozenset({"hepatic_vessel", "portal_vein_and_splenic_vein", "celiac_trunk"})
 PART_WORDS = {"pancreas_head": "head", "pancreas_body": "body", "pancreas_tail": "tail"}
 
 
@@ -139,8 +148,9 @@ class Notebook:
             found = "its landmarks were not found" if self.scene.see(organ).mask else "it was not found"
             why = f"the {by_name(organ).spoken} cannot be divided, as {found}"
         else:
-            why = "" if self.scene.in_view(row.name) else "it was not found and may lie outside the scan"
+            why = self._why_no_absence(row.name)
         status = Status.NOT_ASSESSABLE if why else Status.NOT_SEEN
+        why = why or ABSENT_BECAUSE.get(row.name, "")
         return Finding(id=self._new_id(), structure=row.name, status=status, why=why, site=Site(side=row.side))
 
     def _why_withheld(self, row: Structure) -> str:
@@ -162,11 +172,21 @@ class Notebook:
             if self.scene.ability(organ) == "cannot":
                 return f"the model cannot segment the {by_name(organ).spoken} yet"
             sight = self.scene.see(organ)
-            if not sight.mask and not self.scene.in_view(organ):
-                return f"the {by_name(organ).spoken} was not found and may lie outside the scan"
+            unseen = "" if sight.mask else self._why_no_absence(organ)
+            if unseen:
+                return f"the {by_name(organ).spoken}{unseen.removeprefix('it')}"
             if sight.cut_at:
                 return f"the {by_name(organ).spoken} is cut by the {' and '.join(sight.cut_at)} end of the scan"
         return ""
+
+    def _why_no_absence(self, name: str) -> str:
+        """Why a structure that was not found cannot be called absent, empty when it can."""
+        place = self.scene.whereabouts(name)
+        if place == "out of view":
+            return f"it lies outside the scan, which shows nothing of the {ZONES[name]}"
+        if name in SEEN_WITH_CONTRAST and self.scene.is_unenhanced():
+            return "it was not found in a CT without contrast medium, in which vessels cannot be told from their organ"
+        return "" if place == "in view" else "it was not found and may lie outside the scan"
 
     def _write_lesions(self, name: str) -> list[Finding]:
         row = by_name(name)

@@ -95,6 +95,7 @@ DESCRIBE = {
 }
 STATUS = {
     "not_seen": "The {F.structure} was searched for and not seen by the model.",
+    "not_seen_why": "The {F.structure} was searched for and not seen by the model: {F.why}.",
     "not_seen_lesion": "No suspected {F.structure} was seen by the model.",
     "not_assessable": "The {F.structure} is not assessable: {F.why}.",
     "why": "{F.why}.",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -14,6 +16,7 @@ from vision.measure import (
     Regions,
     anatomical_side_check,
     cut_at,
+    extent_mm,
     intensity,
     liver_segments,
     pancreas_parts,
@@ -29,22 +32,77 @@ DERIVED_FROM = {
 }
 """Structures made by a published rule from another mask."""
 
-IN_VIEW_WITH = {
-    "liver": ("spleen", "kidney_right"),
-    "spleen": ("liver", "kidney_left"),
-    "pancreas": ("liver", "kidney_left"),
-    "gall_bladder": ("liver",),
-    "stomach": ("liver",),
-    "duodenum": ("liver",),
-    "kidney_left": ("kidney_right",),
-    "kidney_right": ("kidney_left",),
-    "adrenal_gland_left": ("liver", "kidney_left"),
-    "adrenal_gland_right": ("liver", "kidney_right"),
-    "aorta": ("liver",),
-    "postcava": ("liver",),
-}
-"""A structure's place is in the scan when one of these is seen and complete: they span its level of the body."""
+Whereabouts = Literal["in view", "out of view", "unsure"]
+"""Whether the scan covers where a structure would lie."""
 
+
+@dataclass(frozen=True)
+class Landmark:
+    """A neighbour that shows a structure's level of the body when it is seen.
+
+    The scan may not cut it at `free_at` (None: at no side at all), and shows at least `least_mm` of it along the body.
+    """
+
+    name: str
+    free_at: tuple[str, ...] | None = None
+    least_mm: float = 0.0
+
+
+_LIVER, _DOME = Landmark("liver"), Landmark("liver", free_at=("superior",))
+
+
+def _below_hips(least_mm: float) -> tuple[Landmark, ...]:
+    """A femur from its head, which lies at the level of the full bladder, downwards."""
+    return tuple(Landmark(name, free_at=("superior",), least_mm=least_mm) for name in ("femur_left", "femur_right"))
+
+
+IN_VIEW_WITH: Mapping[str, tuple[Landmark, ...]] = MappingProxyType(
+    {
+        "liver": (Landmark("spleen"), Landmark("kidney_right")),
+        "spleen": (_LIVER, Landmark("kidney_left")),
+        "pancreas": (_LIVER, Landmark("kidney_left")),
+        "gall_bladder": (_LIVER,),
+        "stomach": (_LIVER,),
+        "duodenum": (_LIVER, Landmark("pancreas")),
+        "kidney_left": (Landmark("kidney_right"),),
+        "kidney_right": (Landmark("kidney_left"),),
+        "adrenal_gland_left": (_LIVER, Landmark("kidney_left")),
+        "adrenal_gland_right": (_LIVER, Landmark("kidney_right")),
+        "aorta": (_LIVER,),
+        "postcava": (_LIVER,),
+        "hepatic_vessel": (_LIVER,),
+        "portal_vein_and_splenic_vein": (_LIVER, Landmark("pancreas")),
+        "celiac_trunk": (_LIVER, Landmark("pancreas")),
+        "esophagus": (_DOME, Landmark("stomach", free_at=("superior",))),
+        "lung_left": (Landmark("lung_right", free_at=(), least_mm=30.0), Landmark("spleen", free_at=("superior",))),
+        "lung_right": (Landmark("lung_left", free_at=(), least_mm=30.0), _DOME),
+        "bladder": _below_hips(40.0),
+        "rectum": (Landmark("bladder"), *_below_hips(40.0)),
+        "prostate": (Landmark("bladder"), *_below_hips(60.0)),
+        "femur_left": (Landmark("femur_right", free_at=(), least_mm=20.0),),
+        "femur_right": (Landmark("femur_left", free_at=(), least_mm=20.0),),
+    }
+)
+"""A structure's place is in the scan when one of these landmarks says so; no scan shows that all bowel is gone."""
+
+ANCHORS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "chest": ("lung_left", "lung_right"),
+        "upper abdomen": ("liver", "spleen", "kidney_left", "kidney_right", "stomach"),
+        "pelvis": ("femur_left", "femur_right", "bladder"),
+    }
+)
+"""Structures of which one at least is seen wherever a scan shows that zone of the body."""
+ZONES: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys((*ANCHORS["chest"], "esophagus"), "chest"),
+        **dict.fromkeys((*ANCHORS["upper abdomen"], "pancreas", "gall_bladder", "duodenum"), "upper abdomen"),
+        **dict.fromkeys(("adrenal_gland_left", "adrenal_gland_right", "celiac_trunk"), "upper abdomen"),
+        **dict.fromkeys(("hepatic_vessel", "portal_vein_and_splenic_vein"), "upper abdomen"),
+        **dict.fromkeys((*ANCHORS["pelvis"], "prostate", "rectum"), "pelvis"),
+    }
+)
+"""The zone that a structure lies in; what runs through several has none."""
 
 SHOWN_BY = {
     **dict.fromkeys(("lung_left", "lung_right"), ("chest", "abdomen")),
@@ -108,14 +166,29 @@ class Scene:
             self._sights[structure] = Sight(mask, cut_at(mask), method)
         return self._sights[structure]
 
+    def whereabouts(self, structure: str) -> Whereabouts:
+        """Whether the scan covers where a structure would lie, judged by which neighbours are seen and complete.
+
+        Out of view is what lies in a zone of the body of which nothing is seen while another zone is.
+        """
+        if any(self._shown_by(landmark) for landmark in IN_VIEW_WITH.get(structure, ())):
+            return "in view"
+        zone = ZONES.get(structure)
+        if zone is None or not any(self.ability(name) == "segments" for name in ANCHORS[zone]):
+            return "unsure"
+        seen = [other for other, anchors in ANCHORS.items() if any(self._landmark(name) for name in anchors)]
+        return "out of view" if seen and zone not in seen else "unsure"
+
     def in_view(self, structure: str) -> bool:
-        """Whether the scan covers where a structure would lie, judged by its neighbours; False when they cannot say."""
-        for neighbour in IN_VIEW_WITH.get(structure, ()):
-            if self.ability(neighbour) == "segments":
-                sight = self.see(neighbour)
-                if sight.mask and not sight.cut_at:
-                    return True
-        return False
+        """Whether the scan certainly covers where a structure would lie."""
+        return self.whereabouts(structure) == "in view"
+
+    def _shown_by(self, landmark: Landmark) -> bool:
+        if self.ability(landmark.name) != "segments":
+            return False
+        sight = self.see(landmark.name)
+        cut = set(sight.cut_at) if landmark.free_at is None else set(sight.cut_at) & set(landmark.free_at)
+        return bool(sight.mask) and not cut and extent_mm(sight.mask) >= landmark.least_mm
 
     def shows(self, structure: str) -> bool:
         """Whether the regions that the gate recognised can hold a structure; True where it recognised none."""

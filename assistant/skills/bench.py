@@ -113,7 +113,8 @@ def say_status(finding: Finding) -> str:
     """Why a finding that is not seen, or cannot be assessed, has nothing to show."""
     if finding.status is Status.NOT_SEEN:
         lesion = by_name(finding.structure).kind == "lesion"
-        return say("none_detected" if lesion else "not_seen", {"F": finding})
+        plain = "not_seen_why" if finding.why else "not_seen"
+        return say("none_detected" if lesion else plain, {"F": finding})
     return say("not_assessable", {"F": finding})
 
 

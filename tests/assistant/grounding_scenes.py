@@ -34,7 +34,7 @@ SEEN_LESION = (
     *("report_lesion", "report_lesion_segments", "report_lesion_part", "report_lesion_anywhere"),
 )
 ABSENT_LESION = ("none_detected", "count_none", "not_seen_lesion", "report_no_lesion", "not_seen")
-ABSENT_ORGAN = ("not_seen", "report_organ_not_seen")
+ABSENT_ORGAN = ("not_seen", "not_seen_why", "report_organ_not_seen")
 UNASSESSABLE = ("not_searched", "not_assessable", "not_searched_why", "report_organ_not_assessable", "why")
 CUT = ("cut", "cut_off", "segmented_cut", "report_organ_cut")
 CUT_LESION = ("detected_cut", "lesion_cut_off")

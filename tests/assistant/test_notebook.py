@@ -5,12 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from assistant.conversation import Conversation
+from assistant.language.rules import RulePlanner
 from assistant.notebook import Notebook
 from assistant.records import Status
-from tests.assistant.small_scenes import box_ct, box_masks, boxed, phantom
+from tests.assistant.small_scenes import GRID, assert_grounded, box_ct, box_masks, boxed, phantom
 from tests.fakes import LabelMapSegmenter
+from vision.geometry import CTVolume
 from vision.measure import volume_ml
 from vision.scene import Scene
+from vision.structures import by_name
 
 
 def notebook_of(searches: frozenset[str] = frozenset()) -> Notebook:
@@ -133,6 +137,33 @@ def test_what_the_model_cannot_do_is_not_assessable() -> None:
 def test_an_absence_of_lesions_rests_on_their_organ(searches: set[str], status: Status, why: str) -> None:
     (finding,) = notebook_of(frozenset(searches)).lesions(sorted(searches)[-1])
     assert (finding.status, finding.why) == (status, why)
+
+
+@pytest.mark.parametrize(
+    ("structure", "status", "why"),
+    [
+        ("gall_bladder", Status.NOT_SEEN, "it may have been removed by an operation"),
+        ("prostate", Status.NOT_ASSESSABLE, "it lies outside the scan, which shows nothing of the pelvis"),
+        ("hepatic_vessel", Status.NOT_SEEN, ""),
+    ],
+)
+def test_a_structure_not_seen_is_absent_or_out_of_view_with_the_reason(
+    structure: str, status: Status, why: str
+) -> None:
+    masks = {name: mask for name, mask in box_masks().items() if name != "gall_bladder"}
+    searches = frozenset({"gall_bladder", "prostate", "femur_left", "hepatic_vessel"})
+    conversation = Conversation(box_ct(masks), LabelMapSegmenter(masks, searches=searches), RulePlanner())
+    answer = conversation.ask(f"Segment the {by_name(structure).spoken}")
+    assert (answer.findings[0].status, answer.findings[0].why) == (status, why)
+    assert why in answer.text
+    assert_grounded(answer)
+
+
+def test_vessels_of_organs_cannot_be_called_absent_without_contrast_medium() -> None:
+    masks = box_masks()
+    ct = CTVolume(box_ct(masks).hu, GRID, {"phase": "non_contrast"})
+    notebook = Notebook(Scene(ct, LabelMapSegmenter(masks, searches=frozenset({"hepatic_vessel"}))))
+    assert "without contrast medium" in notebook.structure("hepatic_vessel").why
 
 
 def test_every_volume_is_that_of_its_mask() -> None:

@@ -8,9 +8,9 @@ import pytest
 from tests.assistant.small_scenes import BOXES, GRID, box_ct, box_masks, boxed, phantom
 from tests.fakes import LabelMapSegmenter
 from vision.geometry import CTVolume, Mask
-from vision.scene import DERIVED_FROM, IN_VIEW_WITH, Scene, ability, lesion_names
+from vision.scene import ANCHORS, DERIVED_FROM, IN_VIEW_WITH, ZONES, Scene, ability, lesion_names
 from vision.segmenter import Encoding, Progress, no_progress
-from vision.structures import by_name
+from vision.structures import ABDOMENATLAS, by_name
 
 
 class CountingSegmenter(LabelMapSegmenter):
@@ -102,6 +102,67 @@ def test_a_cut_neighbour_does_not_put_a_place_in_view() -> None:
     assert not scene.in_view("spleen")
 
 
+PELVIS = {
+    "femur_left": ((4, 20, 0), (14, 30, 14)),
+    "femur_right": ((46, 20, 0), (56, 30, 14)),
+    "bladder": ((24, 20, 2), (36, 32, 12)),
+}
+"""Boxes of the pelvis, the femurs cut below; 14 slices are 70 mm."""
+
+
+def pelvis_scene(*left_out: str, cut_mm: int = 0) -> Scene:
+    """A scan of the pelvis alone, its lowest slices cut away; everything else is looked for in vain."""
+    masks = {}
+    for name, ((i, j, k), stop) in PELVIS.items():
+        if name not in left_out:
+            masks[name] = boxed(name, ((i, j, k), (stop[0], stop[1], stop[2] - cut_mm // 5)))
+    searches = frozenset(ABDOMENATLAS.values())
+    return Scene(box_ct({}), LabelMapSegmenter(masks, searches=searches))
+
+
+def test_a_prostate_not_seen_in_the_pelvis_is_in_view() -> None:
+    assert pelvis_scene().whereabouts("prostate") == "in view"
+    assert pelvis_scene("bladder").whereabouts("prostate") == "in view"
+    assert pelvis_scene("bladder").whereabouts("bladder") == "in view"
+
+
+def test_the_head_of_a_femur_alone_does_not_show_what_lies_below_it() -> None:
+    scene = pelvis_scene("bladder", cut_mm=40)
+    assert scene.whereabouts("prostate") == "unsure"
+    assert scene.whereabouts("bladder") == "unsure"
+
+
+def test_a_femur_cut_above_does_not_show_the_bladder() -> None:
+    masks = {"femur_left": boxed("femur_left", ((4, 20, 10), (14, 30, 40)))}
+    scene = Scene(box_ct(masks), LabelMapSegmenter(masks, searches=frozenset(ABDOMENATLAS.values())))
+    assert scene.whereabouts("bladder") == "unsure"
+    assert scene.whereabouts("femur_right") == "in view"
+
+
+@pytest.mark.parametrize("structure", ["liver", "kidney_left", "celiac_trunk", "lung_left", "esophagus"])
+def test_what_lies_in_a_zone_of_which_nothing_is_seen_is_out_of_view(structure: str) -> None:
+    assert pelvis_scene().whereabouts(structure) == "out of view"
+
+
+@pytest.mark.parametrize("structure", ["bladder", "prostate", "rectum", "femur_left"])
+def test_an_abdomen_without_hips_leaves_the_pelvis_out_of_view(structure: str) -> None:
+    masks = box_masks()
+    scene = Scene(box_ct(masks), LabelMapSegmenter(masks, searches=frozenset(ABDOMENATLAS.values())))
+    assert scene.whereabouts(structure) == "out of view"
+
+
+def test_nothing_is_out_of_view_for_a_model_that_cannot_tell() -> None:
+    assert scene_of().whereabouts("bladder") == "unsure"
+    empty = Scene(box_ct({}), LabelMapSegmenter({}, searches=frozenset(ABDOMENATLAS.values())))
+    assert {empty.whereabouts(name) for name in ABDOMENATLAS.values()} == {"unsure"}
+
+
+def test_every_structure_of_abdomenatlas_has_landmarks_and_a_zone_unless_it_runs_through() -> None:
+    assert set(ABDOMENATLAS.values()) - set(IN_VIEW_WITH) == {"colon", "intestine"}
+    assert set(ABDOMENATLAS.values()) - set(ZONES) == {"aorta", "postcava", "colon", "intestine"}
+    assert set(ZONES.values()) == set(ANCHORS)
+
+
 def test_a_piece_is_shared_out_among_structures_largest_first() -> None:
     masks = {"kidney_left": boxed("kidney_left", ((0, 2, 2), (5, 6, 6)))}
     masks["kidney_right"] = boxed("kidney_right", ((5, 2, 2), (10, 6, 6)))
@@ -127,7 +188,8 @@ def test_every_name_in_the_tables_is_a_structure() -> None:
         *DERIVED_FROM,
         *DERIVED_FROM.values(),
         *IN_VIEW_WITH,
-        *(n for ns in IN_VIEW_WITH.values() for n in ns),
+        *(landmark.name for landmarks in IN_VIEW_WITH.values() for landmark in landmarks),
+        *ZONES,
     ):
         assert by_name(name).name == name
 
