@@ -32,6 +32,7 @@ from tests.catalogue.make_models import (
 from tests.catalogue.row import Row
 from tests.vision.small_files import nifti_gz
 from vision.errors import WeightsError
+from vision.models.checkpoints.convert import open_checkpoint
 from vision.models.compact_segmenter import load_compact
 from vision.models.registry import find_model
 
@@ -51,6 +52,21 @@ def unloadable(number: int, name: str, code: str, said: str, make: FolderMaker, 
         assert not (folder / MARKER).exists()
 
     return Row(number, name, f"refused, {code}", check, why)
+
+
+def unconvertible(name: str, code: str, make: Callable[[Path], bytes]) -> Row:
+    """A row whose checkpoint is refused by `weights convert` with a code, without running any code in it."""
+
+    def check(folder: Path) -> None:
+        path = folder / "published.pth"
+        path.write_bytes(make(folder))
+        with pytest.raises(WeightsError, match=f"^{code}:") as refusal:
+            open_checkpoint(path)
+        assert refusal.value.exit_code == 6
+        assert "published" not in str(refusal.value)
+        assert not (folder / MARKER).exists()
+
+    return Row(113, name, f"refused, {code}", check)
 
 
 def described_wrongly(name: str, said: str, change: Callable[[dict[str, Any]], object]) -> Row:
@@ -94,6 +110,9 @@ def _unsafe() -> tuple[Row, ...]:
         row("torch checkpoint beside the weights", "tiny.pt is a zip archive", checkpoint_beside(zipped, ".pt")),
         row("pickle instead of the weights", "tiny.pkl is", checkpoint_beside(legacy, ".pkl", alone=True)),
         row("pickle as description", "tiny.json is a pickle", described_as(pickled(Path(), 4))),
+        unconvertible("public checkpoint with code, to convert", "E_CHECKPOINT_UNSAFE", zipped),
+        unconvertible("public checkpoint of old torch with code, to convert", "E_CHECKPOINT_UNSAFE", legacy),
+        unconvertible("public checkpoint cut short, to convert", "E_CHECKPOINT_CORRUPT", lambda f: zipped(f)[:300]),
     )
 
 
@@ -195,6 +214,8 @@ def _misdescribed() -> tuple[Row, ...]:
         row("steps of 400 digits", "trained_steps", lambda d: d.update(trained_steps=10**400)),
         row("steps below 0", "trained_steps", lambda d: d.update(trained_steps=-1)),
         row("names left out as one text", "left_out", lambda d: d.update(left_out="liver")),
+        row("unknown kind", "kind is none of compact, universal", lambda d: d.update(kind="other")),
+        row("calibration as text", "not a slope and an intercept", lambda d: d.update(calibration={"liver": "1 0"})),
         row("recipe as a list", "recipe", lambda d: d.update(recipe=[1])),
         row("network as a list", "network is not an object", lambda d: d.update(network=[])),
         row("unknown structure", "nearest: liver", _network(channels=["livr", "spleen"])),
