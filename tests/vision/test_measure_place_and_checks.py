@@ -22,6 +22,7 @@ from vision.measure import (
     side_of,
     slice_range,
 )
+from vision.models.coarse_to_fine.clean import keep_pieces
 
 GRID = Grid.from_spacing((20, 24, 16), (1.5, 1.5, 3.0), (-15.0, -18.0, 100.0))
 AXIS_ORDERS = [
@@ -148,6 +149,17 @@ def test_components_below_the_limits_are_left_out():
     assert len(components(mask, min_volume_ml=0.1)) == 1
     assert len(components(mask, min_diameter_mm=8.0)) == 1
     assert components(mask, min_diameter_mm=50.0) == []
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_components_of_a_single_row_of_voxels_are_told_apart(axis: int):
+    row = np.zeros((9, 9, 9), dtype=bool)
+    np.moveaxis(row, axis, 0)[[1, 3, 4, 6], 4, 4] = True
+    mask = Mask(row, Grid.from_spacing((9, 9, 9), (1.0, 1.0, 1.0)), "liver")
+    assert [part.count for part in components(mask)] == [2, 1, 1]
+    assert largest_component(mask).count == 2
+    kept = keep_pieces(row, share=1.0, least_ml=0.0, voxel_ml=1.0)
+    assert np.array_equal(kept, largest_component(mask).voxels)
 
 
 def test_an_empty_mask_has_no_components():

@@ -21,7 +21,7 @@ def components(mask: Mask, *, min_volume_ml: float = 0.0, min_diameter_mm: float
         return []
     import cc3d
 
-    labels = cc3d.connected_components(mask.voxels[box.slices].copy(), connectivity=26)
+    labels = cc3d.connected_components(_widened(mask.voxels[box.slices]), connectivity=26)
     statistics = cc3d.statistics(labels)
     counts, boxes = statistics["voxel_counts"], statistics["bounding_boxes"]
     order = sorted(range(1, len(counts)), key=lambda label: (-int(counts[label]), label))
@@ -47,7 +47,12 @@ def largest_component(mask: Mask) -> Mask:
         return mask
     import cc3d
 
-    kept = cc3d.largest_k(mask.voxels[box.slices].copy(), k=1, connectivity=26) > 0
+    kept = cc3d.largest_k(_widened(mask.voxels[box.slices]), k=1, connectivity=26) > 0
     voxels = np.zeros(mask.grid.shape, dtype=bool)
-    voxels[box.slices] = kept
+    voxels[box.slices] = kept[:-1, :-1, :-1]
     return Mask(voxels, mask.grid, mask.structure, mask.score)
+
+
+def _widened(voxels: np.ndarray) -> np.ndarray:
+    """(I + 1, J + 1, K + 1): one empty voxel after the end of each axis, for cc3d 4.1 fails on a single row."""
+    return np.pad(voxels, [(0, 1)] * 3)
