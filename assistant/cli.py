@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from assistant import commands_evaluate, commands_report, commands_weights, gate_options
+from assistant import commands_evaluate, commands_report, commands_train, commands_weights, gate_options
 from assistant.logs import install_clean_logs
 from assistant.model_option import ModelName
 from assistant.terminal import print_json, progress_bar, run_command, tell
@@ -22,11 +22,10 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-train_app = typer.Typer(help="Train a model of your own.", no_args_is_help=True)
-app.add_typer(train_app, name="train")
 commands_report.register(app)
 commands_evaluate.register(app)
 commands_weights.register(app)
+commands_train.register(app)
 
 CTPath = Annotated[Path, typer.Argument(metavar="CT", help="NIfTI file, DICOM folder, or a zip of either.")]
 JSONFlag = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
@@ -131,47 +130,6 @@ def chat(
     from assistant.serve import launch
 
     launch(host=host, port=port, auth=_credentials(auth), model=model)
-
-
-@train_app.command()
-def vision(
-    cases: Annotated[Path, typer.Option(help="JSON list of CTs, labels and what each annotates.")],
-    out: OutFolder,
-    minutes: Annotated[float, typer.Option(help="Time to train for.")] = 90.0,
-    steps: Annotated[int, typer.Option(help="Steps to train for.")] = 5000,
-) -> None:
-    """Train the compact network on your own cases; a run that was stopped goes on."""
-    from assistant.training import train_vision
-
-    tell(f"Saved {train_vision(cases, out, minutes=minutes, steps=steps)}")
-
-
-@train_app.command()
-def phantoms(
-    out: OutFolder,
-    count: Annotated[int, typer.Option(help="How many to make.")] = 24,
-    first_seed: Annotated[int, typer.Option(help="Seed of the first.")] = 1000,
-) -> None:
-    """Make analytic abdomens with masks; their rows of a case list go to stdout as JSON."""
-    from assistant.training import SHIPPED_CHANNELS
-    from vision.training.phantoms import phantom_rows
-
-    print_json(
-        phantom_rows(out, count=count, first_seed=first_seed, spacing_mm=(2.0, 2.0, 2.0), structures=SHIPPED_CHANNELS)
-    )
-
-
-@train_app.command()
-def export(
-    run: Annotated[Path, typer.Argument(help="Folder that 'train vision' wrote.")],
-    out: OutFolder,
-    name: Annotated[str, typer.Option(help="Name of the model.")] = "compact",
-    leave_out: Annotated[str, typer.Option(help="Structures to drop, separated by commas.")] = "",
-) -> None:
-    """Turn a training run into safetensors and their description."""
-    from vision.training.export import export_run
-
-    tell(f"Saved {export_run(run, out, name=name, leave_out=frozenset(filter(None, leave_out.split(','))))}")
 
 
 def _credentials(auth: str | None) -> tuple[str, str] | None:

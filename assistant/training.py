@@ -1,62 +1,98 @@
-"""Train a segmenter from a person's own list of cases."""
+"""Train a segmenter from a person's own cases and anatomies."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vision.errors import InputRefused, UsageError
-from vision.structures import by_name, names
+from vision.structures import ABDOMENATLAS, names
 
-SHIPPED_CHANNELS = (
-    "aorta",
-    "gall_bladder",
-    "kidney_left",
-    "kidney_right",
-    "liver",
-    "pancreas",
-    "spleen",
-    "stomach",
-    "liver_lesion",
-    "pancreas_lesion",
-    "kidney_lesion",
-)
-"""What the first shipped network was trained on; the model card says which of these it learned."""
+if TYPE_CHECKING:
+    from vision.synthesis.anatomy import Anatomy
+    from vision.training.cases import CaseEntry
 
 
-def train_vision(cases: Path, out: Path, *, minutes: float, steps: int) -> Path:
-    """Prepare the cases and train, or resume what `out` holds; returns the checkpoint.
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What `bodymaps train vision` was asked for. One of `cases` and `anatomies` is there."""
 
-    The network gets one channel for every structure that any case annotates, in the order of the structure table.
-    Raises InputRefused for a missing list, UsageError for a malformed one or a budget that is not positive.
+    cases: Path | None
+    """A case list: see vision/training/cases.py."""
+    anatomies: Path | None
+    """A folder of label maps without CT, with its index.csv: see vision/synthesis/anatomy/library.py."""
+    out: Path
+    minutes: float
+    steps: int
+    backbone: str = "compact"
+    fusion: str = "concat"
+    start: str | None = None
+    """An installed model whose tensors a new run begins with, where they fit."""
+    seed: int = 0
+
+
+def train_vision(options: TrainingOptions) -> Path:
+    """Prepare cases and anatomies and train, or resume what `out` holds; returns the checkpoint.
+
+    The network gets words for the 25 structures of AbdomenAtlas 1.1 and for every other structure that a case
+    annotates. Raises InputRefused for a missing list, UsageError for a malformed one, nothing to train on or a budget
+    that is not positive.
     """
-    if minutes <= 0 or steps <= 0:
-        raise UsageError("E_BUDGET", f"Nothing can be trained in {minutes} minutes and {steps} steps.", "Give more.")
-    channels = annotated_structures(cases)
-    from vision.models.compact import CompactConfig
-    from vision.training.cases import prepare_list, read_shares
-    from vision.training.recipe import RecipeConfig, train
-
-    network = CompactConfig(channels=channels)
-    prepared = prepare_list(
-        cases, out / "cases", channels=channels, spacing_mm=network.spacing_mm, window_hu=network.window_hu
-    )
-    shares = read_shares(cases)
-    return train(prepared, RecipeConfig(network=network, minutes=minutes, steps=steps, weights_by_case=shares), out)
-
-
-def annotated_structures(cases: Path) -> tuple[str, ...]:
-    """Every structure that a case list annotates, in table order. Raises as `train_vision`."""
-    if not cases.is_file():
-        raise InputRefused("E_NOT_FOUND", "The case list does not exist.", "Check the path of the case list.")
-    try:
-        found = {by_name(name).name for row in json.loads(cases.read_text("utf-8")) for name in row["annotated"]}
-    except (ValueError, KeyError, TypeError) as error:
+    if options.minutes <= 0 or options.steps <= 0:
         raise UsageError(
-            "E_CASE_LIST",
-            "The case list is not a list of training cases.",
-            "Each entry of the JSON list needs ct, labels, order and annotated.",
-        ) from error
-    if not found:
-        raise UsageError("E_CASE_LIST", "The case list annotates nothing.", "List what is annotated in each case.")
-    return tuple(name for name in names() if name in found)
+            "E_BUDGET", f"Nothing can be trained in {options.minutes} minutes and {options.steps} steps.", "Give more."
+        )
+    if options.cases is None and options.anatomies is None:
+        raise UsageError("E_CASE_LIST", "There is nothing to train on.", "Give --cases, --anatomies or both.")
+    if options.cases is not None and not options.cases.is_file():
+        raise InputRefused("E_NOT_FOUND", "The case list does not exist.", "Check the path of the case list.")
+    if options.fusion not in ("concat", "cross_attention"):
+        raise UsageError("E_FUSION", f"There is no fusion {options.fusion[:40]!r}.", "concat or cross_attention.")
+    from vision.training.cases import prepare_list, read_case_list
+
+    entries = [] if options.cases is None else read_case_list(options.cases)
+    structures = trained_structures(frozenset().union(*(entry.annotated for entry in entries)))
+    from vision.models.universal.network import UniversalConfig
+    from vision.synthesis.anatomy import read_anatomies
+    from vision.training.recipe import RecipeConfig, train
+    from vision.training.start import start_tensors
+    from vision.training.supply import Source, SupplyConfig
+
+    network = UniversalConfig(structures, backbone=options.backbone, fusion=options.fusion)  # type: ignore[arg-type]
+    cases = prepare_list(entries, options.out / "cases", structures=structures, spacing_mm=network.spacing_mm / 2)
+    anatomies = [] if options.anatomies is None else read_anatomies(options.anatomies, options.out / "anatomies")
+    trained = [(case, entry.share) for case, entry in zip(cases, entries, strict=True) if not entry.held_out]
+    held_out = [case for case, entry in zip(cases, entries, strict=True) if entry.held_out]
+    return train(
+        Source([case for case, _ in trained], [share for _, share in trained], anatomies),
+        held_out,
+        RecipeConfig(
+            network=network,
+            supply=SupplyConfig(seed=options.seed),
+            minutes=options.minutes,
+            steps=options.steps,
+            seed=options.seed,
+            trained_on=_sources(entries, anatomies, structures),
+        ),
+        options.out,
+        start=None if options.start is None else start_tensors(options.start),
+    )
+
+
+def _sources(entries: Sequence[CaseEntry], anatomies: Sequence[Anatomy], structures: Sequence[str]) -> dict[str, str]:
+    """What annotates each structure, for those that anything does; a network's own labels do not count."""
+    found = {}
+    for name in structures:
+        real = any(name in entry.annotated and entry.source == "real" for entry in entries if not entry.held_out)
+        phantom = any(name in entry.annotated and entry.source == "phantom" for entry in entries)
+        synthetic = phantom or any(name in anatomy.annotated for anatomy in anatomies)
+        if real or synthetic:
+            found[name] = " and ".join(word for word, true in (("real", real), ("synthetic", synthetic)) if true)
+    return found
+
+
+def trained_structures(annotated: frozenset[str]) -> tuple[str, ...]:
+    """The 25 structures of AbdomenAtlas 1.1 and those annotated beside them, in table order."""
+    return tuple(name for name in names() if name in annotated or name in ABDOMENATLAS.values())

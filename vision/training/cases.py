@@ -1,13 +1,16 @@
-"""Prepared training cases: CTs and labels on the network's working grid, cached as arrays.
+"""Prepared training cases: a CT and a label map on one 1.5 mm grid in RAS order, cached as arrays.
 
 A case list is a JSON file: [{"ct": path, "labels": path, "order": "abdomenatlas1.1", "annotated": [names]}, ...] with
 paths relative to the file. What a case does not annotate is unknown there, not background. "share" (default 1.0) is
-how often a case is drawn relative to the others.
+how often a case is drawn relative to the others; "held_out": true keeps a case from training, for the validation
+curve; "source" (default "real") says "phantom" or "pseudo" of labels that no person drew. A CT that is only to be
+labelled by a run's own network annotates [] and needs neither labels nor order.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,96 +19,141 @@ import numpy as np
 from vision.errors import UsageError
 from vision.geometry import CTVolume, Mask, resample, working_grid
 from vision.io import load_ct, load_labels
+from vision.structures import STRUCTURES, by_name
+
+HU_KEPT = (-1024, 3071)
 
 
 @dataclass(frozen=True)
 class TrainingCase:
-    """One case on the working grid (RAS order).
+    """One case in RAS order at the fine spacing.
 
-    `hu` (I, J, K) int16 clipped to the window; `bits` (I, J, K) int32 whose bit c is set where channel c is;
-    `annotated` (C,) bool says which channels are known.
+    `hu` (I, J, K) int16; `tissues` (I, J, K) uint8 codes; `members` (C, 256) bool says which codes belong to structure
+    c; `annotated` (C,) bool says which structures are known. A voxel has one code, so what lies inside another
+    structure (a vessel of the liver, a lesion) has a code of its own that both structures count as theirs.
     """
 
     hu: np.ndarray
-    bits: np.ndarray
+    tissues: np.ndarray
+    members: np.ndarray
     annotated: np.ndarray
 
-    def voxels_of(self, channel: int) -> np.ndarray:
-        """(I, J, K) bool of one channel."""
-        return (self.bits >> channel) & 1 == 1
+    def voxels_of(self, structure: int) -> np.ndarray:
+        """(I, J, K) bool of structure number `structure`."""
+        inside: np.ndarray = self.members[structure][self.tissues]
+        return inside
+
+
+def member_table(structures: Sequence[str], members: Mapping[str, Sequence[int]]) -> np.ndarray:
+    """(C, 256) bool: the codes that belong to each structure."""
+    table = np.zeros((len(structures), 256), dtype=bool)
+    for row, name in zip(table, structures, strict=True):
+        row[list(members.get(name, ()))] = True
+    return table
+
+
+def label_members() -> dict[str, tuple[int, ...]]:
+    """The codes of each structure in label maps of this project: its own and those of what lies in it."""
+    rows = [row for row in STRUCTURES if row.label is not None]
+    inside = {
+        row.name: tuple(
+            other.label
+            for other in rows
+            if other.label is not None
+            and (other.name == row.name or row.name in other.lesion_of or other.parent == row.name)
+        )
+        for row in rows
+    }
+    return {name: codes for name, codes in inside.items() if by_name(name).kind != "part"}
 
 
 def prepare_case(
-    ct: CTVolume,
-    masks: dict[str, Mask],
-    *,
-    annotated: frozenset[str],
-    channels: tuple[str, ...],
-    spacing_mm: float,
-    window_hu: tuple[float, float],
+    ct: CTVolume, masks: Mapping[str, Mask], *, annotated: frozenset[str], structures: Sequence[str], spacing_mm: float
 ) -> TrainingCase:
-    """Bring one CT and its masks to the working grid; an annotated structure without a mask is known to be absent."""
+    """Bring one CT and its masks to `spacing_mm`; an annotated structure without a mask is known to be absent."""
     grid = working_grid(ct.grid, spacing_mm)
-    low, high = (ct.hu.dtype.type(edge) for edge in window_hu)
-    hu = resample(np.clip(ct.hu, low, high), ct.grid, grid)
-    bits = np.zeros(grid.shape, dtype=np.int32)
-    for index, name in enumerate(channels):
-        if name in masks:
-            masks[name].require_grid(ct.grid)
-            inside = resample(masks[name].voxels.astype(np.float32), ct.grid, grid) >= 0.5
-            bits |= inside.astype(np.int32) << index
-    known = np.array([name in annotated for name in channels])
-    return TrainingCase(np.round(hu).astype(np.int16), bits, known)
+    hu = resample(np.clip(ct.hu, *(ct.hu.dtype.type(edge) for edge in HU_KEPT)), ct.grid, grid)
+    tissues = np.zeros(grid.shape, dtype=np.uint8)
+    # What lies in an organ (a vessel, a part, a lesion) is written after it, lesions last.
+    for name in sorted(masks, key=lambda name: (by_name(name).parent is not None, by_name(name).kind == "lesion")):
+        row = by_name(name)
+        if row.label is None or not masks[name]:
+            continue
+        masks[name].require_grid(ct.grid)
+        tissues[resample(masks[name].voxels.astype(np.float32), ct.grid, grid) >= 0.5] = row.label
+    known = np.array([name in annotated for name in structures])
+    return TrainingCase(np.round(hu).astype(np.int16), tissues, member_table(structures, label_members()), known)
 
 
 def save_case(case: TrainingCase, path: Path) -> None:
-    """Cache a prepared case as a compressed .npz."""
-    np.savez_compressed(path, hu=case.hu, bits=case.bits, annotated=case.annotated)
+    """Cache a prepared case as a compressed .npz, written aside and renamed."""
+    part = path.with_name(f"{path.name}.part.npz")
+    np.savez_compressed(part, hu=case.hu, tissues=case.tissues, members=case.members, annotated=case.annotated)
+    part.replace(path)
 
 
 def read_case(path: Path) -> TrainingCase:
     """Read what `save_case` wrote."""
     with np.load(path, allow_pickle=False) as stored:
-        return TrainingCase(stored["hu"], stored["bits"], stored["annotated"])
+        return TrainingCase(stored["hu"], stored["tissues"], stored["members"], stored["annotated"])
 
 
-def read_shares(case_list: Path) -> tuple[float, ...]:
-    """Relative frequency of each case of a list."""
-    return tuple(float(row.get("share", 1.0)) for row in json.loads(case_list.read_text()))
+@dataclass(frozen=True)
+class CaseEntry:
+    """One row of a case list, paths resolved."""
+
+    ct: Path
+    labels: Path | None
+    order: str | None
+    annotated: frozenset[str]
+    share: float
+    held_out: bool
+    source: str
 
 
-def prepare_list(
-    case_list: Path,
-    cache: Path,
-    *,
-    channels: tuple[str, ...],
-    spacing_mm: float,
-    window_hu: tuple[float, float],
-) -> list[TrainingCase]:
-    """Prepare every case of a list, reusing what `cache` already holds. Raises UsageError for a malformed list."""
+def read_case_list(case_list: Path) -> list[CaseEntry]:
+    """The rows of a case list. Raises UsageError E_CASE_LIST for a malformed one."""
     try:
-        rows = json.loads(case_list.read_text())
-        entries = [(row["ct"], row["labels"], row["order"], frozenset(row["annotated"])) for row in rows]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        rows = json.loads(case_list.read_text("utf-8"))
+        entries = [
+            CaseEntry(
+                ct=case_list.parent / row["ct"],
+                labels=case_list.parent / row["labels"] if row["annotated"] else None,
+                order=row["order"] if row["annotated"] else None,
+                annotated=frozenset(by_name(name).name for name in row["annotated"]),
+                share=float(row.get("share", 1.0)),
+                held_out=bool(row.get("held_out", False)),
+                source=str(row.get("source", "real")),
+            )
+            for row in rows
+        ]
+    except (OSError, ValueError, KeyError, TypeError, UsageError) as error:
         raise UsageError(
             "E_CASE_LIST",
             f"The case list is not a list of training cases ({type(error).__name__}).",
             "Each entry needs ct, labels, order and annotated; see the docstring of vision/training/cases.py.",
         ) from None
+    if not entries:
+        raise UsageError("E_CASE_LIST", "The case list is empty.", "List at least one case.")
+    return entries
+
+
+def prepare_list(
+    entries: Sequence[CaseEntry], cache: Path, *, structures: Sequence[str], spacing_mm: float
+) -> list[TrainingCase]:
+    """Prepare every case of a list, reusing what `cache` already holds."""
     cache.mkdir(parents=True, exist_ok=True)
     cases = []
-    for number, (ct_path, label_path, order, annotated) in enumerate(entries):
+    for number, entry in enumerate(entries):
         stored = cache / f"{number:04d}.npz"
         if not stored.exists():
             case = prepare_case(
-                load_ct(case_list.parent / ct_path),
-                load_labels(case_list.parent / label_path, order=order),
-                annotated=annotated,
-                channels=channels,
+                load_ct(entry.ct),
+                {} if entry.labels is None else load_labels(entry.labels, order=entry.order),
+                annotated=entry.annotated,
+                structures=structures,
                 spacing_mm=spacing_mm,
-                window_hu=window_hu,
             )
-            save_case(case, stored.with_suffix(".part.npz"))
-            stored.with_suffix(".part.npz").rename(stored)
+            save_case(case, stored)
         cases.append(read_case(stored))
     return cases

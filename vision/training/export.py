@@ -5,19 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors.torch import save
 
 from vision.errors import WeightsError
-from vision.models.compact_segmenter import save_compact
+from vision.io.files.atomic import write_bytes, write_text
 from vision.models.description import check_network, network_hash
+from vision.models.universal.network import UniversalConfig, UniversalNetwork
+
+KIND = "universal"
 
 
-def export_run(run: Path, out: Path, *, name: str, leave_out: frozenset[str] = frozenset()) -> Path:
-    """Write `<name>.safetensors` and `<name>.json` from a training folder; the card is a person's to write.
+def read_run(run: Path) -> tuple[UniversalNetwork, dict[str, Any], dict[str, Any]]:
+    """The network of a training folder with its EMA weights, the recipe, and the checkpoint's other values.
 
-    `leave_out` drops channels that did not learn, so that nobody takes their silence for an absence. Raises
-    WeightsError when the folder holds no checkpoint.
+    Raises WeightsError E_NO_CHECKPOINT when the folder holds none.
     """
     checkpoint = run / "checkpoint.pt"
     if not checkpoint.is_file():
@@ -25,23 +29,31 @@ def export_run(run: Path, out: Path, *, name: str, leave_out: frozenset[str] = f
             "E_NO_CHECKPOINT", "The folder of the run holds no checkpoint.pt.", "Train first: bodymaps train vision."
         )
     stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    recipe = json.loads((run / "config.json").read_text())
-    out.mkdir(parents=True, exist_ok=True)
-    weights = out / f"{name}.safetensors"
-    channels = recipe["network"]["channels"]
-    kept = [index for index, channel in enumerate(channels) if channel not in leave_out]
-    rows = [8 * index + phase for index in kept for phase in range(8)]
-    tensors = {key: tensor[rows] if key.startswith("head.") else tensor for key, tensor in stored["average"].items()}
-    save_compact(tensors, weights)
-    network = {**recipe["network"], "channels": [channels[index] for index in kept]}
+    recipe = json.loads((run / "config.json").read_text("utf-8"))
+    network = UniversalNetwork(UniversalConfig(**check_network(recipe["network"], kind=KIND)))
+    network.load_state_dict(stored["average"])
+    return network, recipe, stored
+
+
+def export_run(run: Path, out: Path, *, name: str) -> Path:
+    """Write `<name>.safetensors` (float16: half the file) and `<name>.json`; the card is a person's to write.
+
+    `trained_on` says of each structure whether real CTs, synthetic ones or both annotated it; one that nothing
+    annotated stays out of it. Raises as `read_run`.
+    """
+    network, recipe, stored = read_run(run)
+    content = save({key: tensor.to(torch.float16).contiguous() for key, tensor in network.state_dict().items()})
+    weights = write_bytes(out / f"{name}.safetensors", content)
+    described = check_network(recipe["network"], kind=KIND)
     description = {
-        "network": network,
-        "network_sha256": network_hash(check_network(network)),
-        "left_out": sorted(leave_out),
-        "recipe": {key: value for key, value in recipe.items() if key != "network"},
+        "kind": KIND,
+        "network": described,
+        "network_sha256": network_hash(described),
+        "trained_on": recipe["trained_on"],
+        "recipe": {key: value for key, value in recipe.items() if key not in ("network", "trained_on")},
         "trained_steps": stored["step"],
         "trained_seconds": round(stored["seconds"]),
-        "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "sha256": hashlib.sha256(content).hexdigest(),
     }
-    (out / f"{name}.json").write_text(json.dumps(description, indent=1) + "\n")
+    write_text(out / f"{name}.json", json.dumps(description, indent=1) + "\n")
     return weights

@@ -9,6 +9,7 @@ import numpy as np
 
 from vision.io import write_ct, write_mask
 from vision.phantom import make_phantom
+from vision.structures import by_name
 
 PHASES = ("portal_venous", "portal_venous", "late_arterial", "non_contrast")
 
@@ -28,23 +29,24 @@ def write_phantom_case(folder: Path, *, seed: int, spacing_mm: tuple[float, floa
 
 
 def phantom_rows(
-    out: Path, *, count: int, first_seed: int, spacing_mm: tuple[float, float, float], structures: tuple[str, ...]
+    out: Path, *, count: int, first_seed: int, spacing_mm: tuple[float, float, float]
 ) -> list[dict[str, Any]]:
     """Write `count` phantoms below `out` and return their rows for a case list, paths relative to `out`.
 
-    A structure without a mask in a phantom, a lesion say, is known to be absent there.
+    A phantom annotates the organs that it is built of; its lesions and parts lie in organs that it annotates anyway.
     """
     rows = []
     for seed in range(first_seed, first_seed + count):
         folder = out / f"phantom_{seed}"
-        write_phantom_case(folder, seed=seed, spacing_mm=spacing_mm)
+        drawn = write_phantom_case(folder, seed=seed, spacing_mm=spacing_mm)
         rows.append(
             {
                 "ct": f"{folder.name}/ct.nii.gz",
                 "labels": folder.name,
                 "order": "abdomenatlas1.1",
-                "annotated": list(structures),
-                "share": 0.1,
+                "annotated": sorted(name for name in drawn if by_name(name).kind in ("organ", "vessel")),
+                "share": 0.05,
+                "source": "phantom",
             }
         )
     return rows

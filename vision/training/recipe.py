@@ -1,155 +1,261 @@
-"""Train the compact network from a list of cases: bf16, EMA weights, resumes, stops by steps or by a time budget."""
+"""Train the universal network: bf16, EMA weights, resumes, stops by steps or by a time budget.
+
+The same code runs on two CPU cores, on one GPU and, started by `accelerate launch`, on several.
+"""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from vision.models.compact import CompactConfig, CompactUNet, scale_hu, space_to_depth
-from vision.training.augment import AugmentConfig, draw_patch
+from vision.io.files.atomic import write_text
+from vision.models.universal.network import UniversalConfig, UniversalNetwork
+from vision.synthesis.anatomy import label_members
 from vision.training.cases import TrainingCase
-from vision.training.loss import partial_label_loss
+from vision.training.passes import TrainingPass
+from vision.training.patches import Patch
+from vision.training.supply import PatchSupply, Source, SupplyConfig, one_patch
+from vision.training.validation import validate
 
 
 @dataclass(frozen=True)
 class RecipeConfig:
     """One training run; saved beside the weights."""
 
-    network: CompactConfig
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-    steps: int = 5000
-    minutes: float = 90.0
+    network: UniversalConfig
+    supply: SupplyConfig = field(default_factory=SupplyConfig)
+    steps: int = 20_000
+    minutes: float = 60.0
     """Wall-clock budget over all resumes; the learning rate reaches zero at whichever of the two ends first."""
-    batch: int = 1
+    patches_per_step: int = 1
     learning_rate: float = 1.5e-3
+    controller_rate: float = 0.5
+    """The controllers' share of the learning rate: one of their weights moves a whole per-structure network."""
     weight_decay: float = 1e-2
     warm_up_steps: int = 100
     ema: float = 0.998
-    phases: int = 4
-    """How many of the 8 sub-voxels of each stem voxel the loss looks at per step, drawn anew each time: on average the
-    same gradient as all 8, at half of the loss's cost."""
+    sub_voxel_budget: int = 36
+    """Sub-voxels times structures that the loss looks at, out of 8 times structures, drawn anew each step: on average
+    the same gradient as all of them."""
+    validate_minutes: float = 10.0
+    workers: int = 1
     seed: int = 0
-    rare: tuple[str, ...] = ()
-    """Structures so small that a network first learns to leave them out; `rare_weight` multiplies their BCE inside."""
-    rare_weight: float = 30.0
-    weights_by_case: tuple[float, ...] = ()
-    """Relative frequency of each case in the batches; empty means equal."""
+    trained_on: dict[str, str] = field(default_factory=dict)
+    """What annotates each structure: real, synthetic, real and synthetic."""
 
 
-class PatchDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
-    """Patch number n of a run is the same patch whenever it is asked for."""
-
-    def __init__(self, cases: Sequence[TrainingCase], config: RecipeConfig, first: int) -> None:
-        self.cases = cases
-        self.config = config
-        self.first = first
-        weights = np.asarray(config.weights_by_case or [1.0] * len(cases), dtype=float)
-        self.share = weights / weights.sum()
-
-    def __len__(self) -> int:
-        return self.config.steps * self.config.batch - self.first
-
-    def __getitem__(self, number: int) -> tuple[Tensor, Tensor, Tensor]:
-        torch.set_num_threads(1)
-        rng = np.random.default_rng([self.config.seed, self.first + number])
-        case = self.cases[int(rng.choice(len(self.cases), p=self.share))]
-        network = self.config.network
-        patch = draw_patch(case, network.channels, config=self.config.augment, window_hu=network.window_hu, rng=rng)
-        return scale_hu(patch.hu, network.window_hu), patch.target, patch.annotated
-
-
-def train(cases: Sequence[TrainingCase], config: RecipeConfig, folder: Path, *, device: str = "cpu") -> Path:
+def train(
+    source: Source,
+    held_out: Sequence[TrainingCase],
+    config: RecipeConfig,
+    folder: Path,
+    *,
+    start: dict[str, Tensor] | None = None,
+) -> Path:
     """Train, or resume what `folder` holds, and return the checkpoint with the EMA weights.
 
-    `folder/checkpoint.pt` holds everything needed to go on and is replaced whole every 100 steps;
-    `folder/curve.jsonl` gets one line every 20 steps.
+    `folder/checkpoint.pt` holds everything needed to go on and is replaced whole every 100 steps; `folder/curve.jsonl`
+    gets one line every 20 steps and one for each look at the cases `held_out`. A new run begins with the tensors
+    `start` where they fit. A step whose gradient is not finite is left out and counted.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(asdict(config), indent=1))
-    torch.manual_seed(config.seed)
-    network = CompactUNet(config.network).to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    average = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    checkpoint = folder / "checkpoint.pt"
-    step, spent = 0, 0.0
-    if checkpoint.exists():
-        stored = torch.load(checkpoint, map_location=device, weights_only=True)
-        network.load_state_dict(stored["network"])
-        average = stored["average"]
-        optimiser.load_state_dict(stored["optimiser"])
-        step, spent = stored["step"], stored["seconds"]
-    loader = DataLoader(
-        PatchDataset(cases, config, step * config.batch), batch_size=config.batch, num_workers=1, prefetch_factor=3
-    )
-    started = time.monotonic() - spent
-    losses: list[float] = []
-    weight = torch.tensor([config.rare_weight if name in config.rare else 1.0 for name in config.network.channels])
-    weight = weight.to(device)
-    for hu, target, annotated in tqdm(loader, initial=step, total=config.steps, unit="step", disable=None):
-        seconds = time.monotonic() - started
-        done = max(step / config.steps, seconds / (60 * config.minutes))
-        if done >= 1:
-            break
-        warm = min(1.0, (step + 1) / config.warm_up_steps)
-        for group in optimiser.param_groups:
-            group["lr"] = config.learning_rate * warm * 0.5 * (1 + float(np.cos(np.pi * done)))
-        phases = torch.from_numpy(np.random.default_rng([config.seed, 1, step]).permutation(8)[: config.phases])
-        with torch.autocast(device, torch.bfloat16):
-            blocks = network.blocks(hu.to(device, memory_format=torch.channels_last_3d))
-        logits = blocks.unflatten(1, (-1, 8))[:, :, phases].flatten(2)
-        truth = space_to_depth(target.to(device)).unflatten(1, (-1, 8))[:, :, phases].flatten(2)
-        loss = partial_label_loss(logits.float(), truth, annotated.to(device), positive_weight=weight)
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
-        step += 1
-        _follow(average, network, min(config.ema, (1 + step) / (10 + step)))
-        losses.append(float(loss.detach()))
-        if step % 20 == 0:
-            with (folder / "curve.jsonl").open("a") as curve:
-                line = {"step": step, "seconds": round(seconds, 1), "loss": round(float(np.mean(losses)), 4)}
+    run = _Run(source, config, folder, start)
+    return run.go(held_out)
+
+
+class _Run:
+    """Everything that changes while a run goes on."""
+
+    def __init__(self, source: Source, config: RecipeConfig, folder: Path, start: dict[str, Tensor] | None) -> None:
+        self.source, self.config, self.folder = source, config, folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.accelerator = Accelerator(
+            mixed_precision="bf16", kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)]
+        )
+        torch.manual_seed(config.seed)
+        network = UniversalNetwork(config.network)
+        if start is not None:
+            network.load_state_dict({**network.state_dict(), **_fitting(network, start)})
+        network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        weight = positive_weights(source, config.network.structures)
+        optimiser = torch.optim.AdamW(_groups(network, config), weight_decay=config.weight_decay)
+        self.inner = TrainingPass(network, weight)
+        self.passes, self.optimiser = self.accelerator.prepare(self.inner, optimiser)
+        self.network = network
+        self.average = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+        self.step, self.left_out, spent = 0, 0, 0.0
+        self.checkpoint = folder / "checkpoint.pt"
+        if self.checkpoint.exists():
+            stored = torch.load(self.checkpoint, map_location=self.accelerator.device, weights_only=True)
+            network.load_state_dict(stored["network"])
+            self.average = stored["average"]
+            self.optimiser.load_state_dict(stored["optimiser"])
+            self.step, self.left_out, spent = stored["step"], stored["left_out"], stored["seconds"]
+        self.started = time.monotonic() - spent
+
+    def go(self, held_out: Sequence[TrainingCase]) -> Path:
+        config = self.config
+        write_text(self.folder / "config.json", json.dumps(asdict(config), indent=1))
+        patches = self._patches()
+        coarse: list[float] = []
+        fine: list[float] = []
+        looked = self._seconds()
+        bar = tqdm(
+            total=config.steps,
+            initial=self.step,
+            unit="step",
+            disable=None if self.accelerator.is_main_process else True,
+        )
+        while self._done() < 1:
+            losses = self._take_step(patches)
+            coarse.append(losses[0])
+            fine.append(losses[1])
+            bar.update()
+            if self.step % 20 == 0:
+                self._note({"loss": round(float(np.mean(coarse)), 4), "fine_loss": round(float(np.mean(fine)), 4)})
+                coarse, fine = [], []
+            if self.step % 100 == 0:
+                self._save()
+            if held_out and self._seconds() - looked > 60 * config.validate_minutes:
+                self._note(validate(self._averaged(), held_out))
+                looked = self._seconds()
+        bar.close()
+        self._save()
+        if held_out:
+            self._note(validate(self._averaged(), held_out))
+        return self.checkpoint
+
+    def _patches(self) -> Iterator[Patch]:
+        config = self.config
+        supply = PatchSupply(
+            self.source,
+            config.supply,
+            structures=config.network.structures,
+            spacing_mm=config.network.spacing_mm,
+            air_hu=config.network.window_hu[0],
+            first=self.step * config.patches_per_step,
+            count=config.steps * config.patches_per_step,
+            rank=self.accelerator.process_index,
+            stride=self.accelerator.num_processes,
+        )
+        return iter(
+            DataLoader(
+                supply,
+                batch_size=1,
+                collate_fn=one_patch,
+                num_workers=config.workers,
+                prefetch_factor=8 if config.workers else None,
+            )
+        )
+
+    def _take_step(self, patches: Iterator[Patch]) -> tuple[float, float]:
+        config = self.config
+        warm = min(1.0, (self.step + 1) / config.warm_up_steps)
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["full_rate"] * warm * 0.5 * (1 + float(np.cos(np.pi * self._done())))
+        total = [0.0, 0.0]
+        for number in range(config.patches_per_step):
+            patch = next(patches).to(self.accelerator.device)
+            count = min(8, max(1, config.sub_voxel_budget // max(1, int(patch.annotated.sum()))))
+            rng = np.random.default_rng([config.seed, 2, self.step, number])
+            losses = self.passes(patch, torch.from_numpy(rng.permutation(8)[:count]))
+            self.accelerator.backward((losses.coarse + losses.fine) / config.patches_per_step)
+            total = [total[0] + float(losses.coarse.detach()), total[1] + float(losses.fine.detach())]
+        norm = self.accelerator.clip_grad_norm_(self.network.parameters(), 1.0)
+        if norm is not None and bool(torch.isfinite(norm)):
+            self.optimiser.step()
+            _follow(self.average, self.network, min(config.ema, (1 + self.step) / (10 + self.step)))
+        else:
+            self.left_out += 1
+        self.optimiser.zero_grad()
+        self.step += 1
+        return total[0] / config.patches_per_step, total[1] / config.patches_per_step
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    def _done(self) -> float:
+        """Share of the run that is over: of its steps or of its time, whichever is more."""
+        return max(self.step / self.config.steps, self._seconds() / (60 * self.config.minutes))
+
+    def _averaged(self) -> UniversalNetwork:
+        network = UniversalNetwork(self.config.network)
+        network.load_state_dict(self.average)
+        return network.to(self.accelerator.device, memory_format=torch.channels_last_3d).eval()  # type: ignore[call-overload]
+
+    def _note(self, values: dict[str, Any]) -> None:
+        if self.accelerator.is_main_process:
+            line = {"step": self.step, "seconds": round(self._seconds(), 1), "left_out": self.left_out, **values}
+            with (self.folder / "curve.jsonl").open("a") as curve:
                 curve.write(json.dumps(line) + "\n")
-            losses = []
-        if step % 100 == 0:
-            _save(checkpoint, network, average, optimiser, step, time.monotonic() - started)
-    _save(checkpoint, network, average, optimiser, step, time.monotonic() - started)
-    return checkpoint
+
+    def _save(self) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        part = self.checkpoint.with_suffix(".part")
+        torch.save(
+            {
+                "network": self.network.state_dict(),
+                "average": self.average,
+                "optimiser": self.optimiser.state_dict(),
+                "step": self.step,
+                "left_out": self.left_out,
+                "seconds": self._seconds(),
+            },
+            part,
+        )
+        part.replace(self.checkpoint)
 
 
-def _follow(average: dict[str, Tensor], network: torch.nn.Module, decay: float) -> None:
+def positive_weights(source: Source, structures: tuple[str, ...]) -> Tensor:
+    """(C,) BCE weight of voxels inside each structure: small ones, that a network first learns to leave out, get more.
+
+    The square root of how much smaller than 500 mL they are on average in the sources, between 1 and 20.
+    """
+    volumes: list[list[float]] = [[] for _ in structures]
+    for case in source.cases:
+        counts = np.bincount(case.tissues.ravel(), minlength=256)
+        for number in np.flatnonzero(case.annotated):
+            volumes[number].append(float(counts[case.members[number]].sum()))
+    members = label_members()
+    for anatomy in source.anatomies:
+        counts = np.bincount(anatomy.tissues.ravel(), minlength=256)
+        for number, name in enumerate(structures):
+            if name in anatomy.annotated:
+                volumes[number].append(float(counts[list(members[name])].sum()))
+    mean_ml = [max(0.5, float(np.mean(voxels or [0.0])) * 1.5**3 / 1000) for voxels in volumes]
+    return torch.tensor([float(np.clip(np.sqrt(500.0 / volume), 1.0, 20.0)) for volume in mean_ml])
+
+
+def _groups(network: UniversalNetwork, config: RecipeConfig) -> list[dict[str, Any]]:
+    controllers = [p for name, p in network.named_parameters() if ".controller." in name or ".fuse." in name]
+    known = {id(parameter) for parameter in controllers}
+    others = [parameter for parameter in network.parameters() if id(parameter) not in known]
+    slow = config.learning_rate * config.controller_rate
+    return [
+        {"params": others, "lr": config.learning_rate, "full_rate": config.learning_rate},
+        {"params": controllers, "lr": slow, "full_rate": slow},
+    ]
+
+
+def _fitting(network: nn.Module, start: dict[str, Tensor]) -> dict[str, Tensor]:
+    wanted = network.state_dict()
+    return {name: tensor for name, tensor in start.items() if name in wanted and wanted[name].shape == tensor.shape}
+
+
+def _follow(average: dict[str, Tensor], network: nn.Module, decay: float) -> None:
     """Move the EMA weights towards the network's."""
     with torch.no_grad():
         for name, tensor in network.state_dict().items():
             average[name].lerp_(tensor, 1 - decay)
-
-
-def _save(
-    path: Path,
-    network: torch.nn.Module,
-    average: dict[str, Tensor],
-    optimiser: torch.optim.Optimizer,
-    step: int,
-    seconds: float,
-) -> None:
-    part = path.with_suffix(".part")
-    torch.save(
-        {
-            "network": network.state_dict(),
-            "average": average,
-            "optimiser": optimiser.state_dict(),
-            "step": step,
-            "seconds": seconds,
-        },
-        part,
-    )
-    part.replace(path)

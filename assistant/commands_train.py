@@ -1,0 +1,74 @@
+"""`bodymaps train`: a model of your own, from cases and anatomies to weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from assistant.terminal import print_json, tell
+
+train_app = typer.Typer(help="Train a model of your own.", no_args_is_help=True)
+OutFolder = Annotated[Path, typer.Option(help="Folder to write to.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group to the program."""
+    app.add_typer(train_app, name="train")
+
+
+@train_app.command()
+def vision(
+    out: OutFolder,
+    cases: Annotated[Path | None, typer.Option(help="JSON list of CTs, labels and what each annotates.")] = None,
+    anatomies: Annotated[Path | None, typer.Option(help="Label maps without CT, to synthesise CTs from.")] = None,
+    minutes: Annotated[float, typer.Option(help="Time to train for.")] = 90.0,
+    steps: Annotated[int, typer.Option(help="Steps to train for.")] = 20_000,
+    backbone: Annotated[str, typer.Option(help="One of the backbones.")] = "compact",
+    fusion: Annotated[str, typer.Option(help="concat or cross_attention.")] = "concat",
+    start: Annotated[str | None, typer.Option(help="Begin with the tensors of this model, where they fit.")] = None,
+    seed: Annotated[int, typer.Option(help="Of weights and patches.")] = 0,
+) -> None:
+    """Train the universal network; a run that was stopped goes on."""
+    from assistant.training import TrainingOptions, train_vision
+
+    options = TrainingOptions(cases, anatomies, out, minutes, steps, backbone, fusion, start, seed)
+    tell(f"Saved {train_vision(options)}")
+
+
+@train_app.command()
+def phantoms(
+    out: OutFolder,
+    count: Annotated[int, typer.Option(help="How many to make.")] = 24,
+    first_seed: Annotated[int, typer.Option(help="Seed of the first.")] = 1000,
+) -> None:
+    """Make analytic abdomens with masks; their rows of a case list go to stdout as JSON."""
+    from vision.training.phantoms import phantom_rows
+
+    print_json(phantom_rows(out, count=count, first_seed=first_seed, spacing_mm=(2.0, 2.0, 2.0)))
+
+
+@train_app.command()
+def pseudo(
+    run: Annotated[Path, typer.Argument(help="Folder that 'train vision' wrote.")],
+    cases: Annotated[Path, typer.Option(help="Case list whose CTs are labelled by the run's own network.")],
+    out: OutFolder,
+    share: Annotated[float, typer.Option(help="How often each is drawn relative to other cases.")] = 0.5,
+) -> None:
+    """Label CTs by a run's own network where it is sure, for self-training; rows of a case list go to stdout."""
+    from vision.training.pseudo import pseudo_rows
+
+    print_json(pseudo_rows(run, cases, out, share=share))
+
+
+@train_app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder that 'train vision' wrote.")],
+    out: OutFolder,
+    name: Annotated[str, typer.Option(help="Name of the model.")] = "universal",
+) -> None:
+    """Turn a training run into safetensors and their description."""
+    from vision.training.export import export_run
+
+    tell(f"Saved {export_run(run, out, name=name)}")
