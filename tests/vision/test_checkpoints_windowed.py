@@ -231,3 +231,15 @@ def test_weights_that_do_not_fit_the_network_are_refused(tmp_path: Path, change:
     entry = put_described(tmp_path, save(tensors), "suprem_unet", network)
     with pytest.raises(WeightsError, match=said):
         read_tensors(entry, shapes_of(built))
+
+
+def test_weights_whose_header_only_the_library_refuses_are_corrupt(tmp_path: Path) -> None:
+    network = {**CONFIG, "order": "abdomenatlas1.0", "vision_width": 8, "text_width": 4}
+    built = build_network("suprem_unet", network)
+    content = save(dict(built.state_dict()))
+    length = int.from_bytes(content[:8], "little")
+    header = content[8 : 8 + length].rstrip().replace(b"{", b'{"__metadata__":{"seconds":3},', 1)
+    changed = len(header).to_bytes(8, "little") + header + content[8 + length :]
+    entry = put_described(tmp_path, changed, "suprem_unet", network)
+    with pytest.raises(WeightsError, match=r"^E_WEIGHTS_CORRUPT: tiny \(.* is no safetensors file"):
+        read_tensors(entry, shapes_of(built))
