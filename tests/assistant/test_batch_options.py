@@ -228,7 +228,18 @@ def test_command_passes_every_option_on(cases: Path, tmp_path: Path, monkeypatch
 
     monkeypatch.setattr("assistant.batch.run_batch", note)
     monkeypatch.setattr("assistant.api.named_segmenter", lambda model: f"the segmenter of {model}")
-    flags = ["--model", "mine", "--resume", "--case-names", "--timeout-per-case", "9", "--num-parts", "3", "--part-id", "2"]
+    flags = [
+        "--model",
+        "mine",
+        "--resume",
+        "--case-names",
+        "--timeout-per-case",
+        "9",
+        "--num-parts",
+        "3",
+        "--part-id",
+        "2",
+    ]
     words = ["--format", "md, html", "--question", "Liver?", "--max-failures", "4", "--allow-gaps", "--series", "2"]
     assert command(cases, "--out", tmp_path / "out", *flags, *words) == 0
     assert given == {

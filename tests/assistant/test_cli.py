@@ -15,7 +15,6 @@ import pytest
 from assistant import cli
 from assistant.records import INTENDED_USE, AnswerRecord, WarningRecord
 from assistant.terminal import tell_error
-from assistant.training import annotated_structures, train_vision
 from vision.errors import InputRefused, ResourceError, UsageError, UserError, WeightsError
 from vision.io import Choices
 
@@ -201,28 +200,3 @@ def test_our_own_mistake_is_shown_whole_for_debugging(monkeypatch: pytest.Monkey
     monkeypatch.setenv("BODYMAPS_DEBUG", "1")
     with pytest.raises(ZeroDivisionError, match="secret"):
         tell_error(ZeroDivisionError("secret"))
-
-
-def test_channels_are_what_the_list_annotates_in_table_order(tmp_path: Path) -> None:
-    (tmp_path / "cases.json").write_text('[{"annotated": ["spleen"]}, {"annotated": ["liver", "spleen"]}]')
-    assert annotated_structures(tmp_path / "cases.json") == ("liver", "spleen")
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("{", "is not a list"),
-        ('[{"ct": "x"}]', "is not a list"),
-        ("[]", "annotates nothing"),
-        ('[{"annotated": ["livver"]}]', "No structure is called"),
-    ],
-)
-def test_malformed_case_list_is_refused(tmp_path: Path, text: str, said: str) -> None:
-    (tmp_path / "cases.json").write_text(text)
-    with pytest.raises(UsageError, match=said):
-        annotated_structures(tmp_path / "cases.json")
-
-
-def test_training_needs_a_budget(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="E_BUDGET"):
-        train_vision(tmp_path / "cases.json", tmp_path, minutes=0, steps=5)
