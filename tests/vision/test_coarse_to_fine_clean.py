@@ -42,6 +42,14 @@ def test_of_two_equal_pieces_one_is_the_largest() -> None:
     assert kept.sum() == 1000
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 3, 3), (3, 1, 5), (2, 2, 3)])
+def test_pieces_of_a_few_voxels_are_told_apart(shape: tuple[int, int, int]) -> None:
+    voxels = np.zeros(shape, dtype=bool)
+    voxels[0, 0, 0] = voxels[0, 0, 2] = True
+    assert clean.label_pieces(voxels)[1] == 2
+    assert clean.keep_pieces(voxels, share=1.0, least_ml=0.0, voxel_ml=0.001).sum() == 1
+
+
 def test_a_mask_that_is_all_too_small_is_empty() -> None:
     assert not clean.keep_pieces(boxes(SMALL), share=1.0, least_ml=1.0, voxel_ml=0.001).any()
     assert not clean.keep_pieces(boxes(), share=1.0, least_ml=0.0, voxel_ml=0.001).any()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cc3d
 import numpy as np
 import torch
 from torch import Tensor
 
 from vision.geometry import CTVolume, Grid, Mask, cropped_grid
-from vision.models.coarse_to_fine.clean import Cleaning, box_of, clean, grown, keep_pieces, keep_side
+from vision.models.coarse_to_fine.clean import Cleaning, box_of, clean, grown, keep_pieces, keep_side, label_pieces
 from vision.models.coarse_to_fine.fine import fine_logits, multiple_of, region_grid
 from vision.models.coarse_to_fine.look import Look
 from vision.models.coarse_to_fine.region import Region, plan_region
@@ -147,7 +146,7 @@ def _allowed(voxels: np.ndarray, region: Region, wanted: Wanted, *, step: int, c
 
 def keep_touching(voxels: np.ndarray, near: np.ndarray) -> np.ndarray:
     """The 26-connected pieces of (I, J, K) bool that have a voxel in `near`."""
-    labels = cc3d.connected_components(np.ascontiguousarray(voxels), connectivity=26)
+    labels, _ = label_pieces(voxels)
     touching = np.unique(labels[near & voxels])
     kept: np.ndarray = np.isin(labels, touching[touching > 0])
     return kept
