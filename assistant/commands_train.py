@@ -27,7 +27,7 @@ def vision(
     steps: Annotated[int, typer.Option(help="Steps to train for.")] = 20_000,
     backbone: Annotated[str, typer.Option(help="One of the backbones.")] = "compact",
     fusion: Annotated[str, typer.Option(help="concat or cross_attention.")] = "concat",
-    start: Annotated[str | None, typer.Option(help="Begin with the tensors of this model, where they fit.")] = None,
+    start: Annotated[str | None, typer.Option(help="Begin with the tensors of this model or run.")] = None,
     seed: Annotated[int, typer.Option(help="Of weights and patches.")] = 0,
 ) -> None:
     """Train the universal network; a run that was stopped goes on."""

@@ -41,11 +41,13 @@ class RecipeConfig:
     """Wall-clock budget over all resumes; the learning rate reaches zero at whichever of the two ends first."""
     patches_per_step: int = 1
     learning_rate: float = 1.5e-3
-    controller_rate: float = 0.5
-    """The controllers' share of the learning rate: one of their weights moves a whole per-structure network."""
+    phrase_rate: float = 4.0
+    """The phrase encoder's share of the learning rate: its vectors are of length 1 and long to turn."""
     weight_decay: float = 1e-2
     warm_up_steps: int = 100
     ema: float = 0.998
+    most_weight: float = 2.5
+    """Most that a patch weighs; one that annotates 8 structures weighs 1."""
     sub_voxel_budget: int = 36
     """Sub-voxels times structures that the loss looks at, out of 8 times structures, drawn anew each step: on average
     the same gradient as all of them."""
@@ -170,7 +172,9 @@ class _Run:
             count = min(8, max(1, config.sub_voxel_budget // max(1, int(patch.annotated.sum()))))
             rng = np.random.default_rng([config.seed, 2, self.step, number])
             losses = self.passes(patch, torch.from_numpy(rng.permutation(8)[:count]))
-            self.accelerator.backward((losses.coarse + losses.fine) / config.patches_per_step)
+            # The loss is a mean over structures; a patch that annotates many teaches each as much as one with few.
+            weight = min(config.most_weight, int(patch.annotated.sum()) / 8)
+            self.accelerator.backward(weight * (losses.coarse + losses.fine) / config.patches_per_step)
             total = [total[0] + float(losses.coarse.detach()), total[1] + float(losses.fine.detach())]
         norm = self.accelerator.clip_grad_norm_(self.network.parameters(), 1.0)
         if norm is not None and bool(torch.isfinite(norm)):
@@ -239,13 +243,13 @@ def positive_weights(source: Source, structures: tuple[str, ...]) -> Tensor:
 
 
 def _groups(network: UniversalNetwork, config: RecipeConfig) -> list[dict[str, Any]]:
-    controllers = [p for name, p in network.named_parameters() if ".controller." in name or ".fuse." in name]
-    known = {id(parameter) for parameter in controllers}
+    words = list(network.phrases.parameters())
+    known = {id(parameter) for parameter in words}
     others = [parameter for parameter in network.parameters() if id(parameter) not in known]
-    slow = config.learning_rate * config.controller_rate
+    fast = config.learning_rate * config.phrase_rate
     return [
         {"params": others, "lr": config.learning_rate, "full_rate": config.learning_rate},
-        {"params": controllers, "lr": slow, "full_rate": slow},
+        {"params": words, "lr": fast, "full_rate": fast},
     ]
 
 

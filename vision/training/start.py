@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import torch
 from torch import Tensor
 
 from vision.errors import WeightsError
@@ -11,10 +14,14 @@ from vision.models.universal.network import UniversalConfig, UniversalNetwork
 
 
 def start_tensors(name: str) -> dict[str, Tensor]:
-    """The tensors of an installed universal model; the run takes those that fit its network.
+    """The tensors of an installed universal model, or of a run whose folder `name` is; a run takes those that fit.
 
     Raises WeightsError E_MODEL for a model that is not there or is of another kind.
     """
+    checkpoint = Path(name) / "checkpoint.pt"
+    if checkpoint.is_file():
+        tensors: dict[str, Tensor] = torch.load(checkpoint, map_location="cpu", weights_only=True)["network"]
+        return tensors
     entry = find_model(name)
     if entry.kind != "universal":
         raise WeightsError(

@@ -23,7 +23,7 @@ class SupplyConfig:
     """How patches are drawn."""
 
     patch: PatchConfig = field(default_factory=PatchConfig)
-    synthetic_share: float = 0.4
+    synthetic_share: float = 0.55
     """Share of patches from CTs synthesised from anatomies, when there are any."""
     renew_after: int = 72
     """Patches of the run after which a synthetic CT is replaced; three are in use at a time."""
