@@ -23,6 +23,7 @@ def describe_installation() -> dict[str, Any]:
     """Everything `bodymaps info` tells, as plain JSON values."""
     models = read_models()
     segmented = frozenset(name for model in models.values() for name in model.channels)
+    taught = {name: words for model in models.values() for name, words in model.trained_on.items()}
     return {
         "software": software_version(),
         "schema_version": SCHEMA_VERSION,
@@ -36,6 +37,7 @@ def describe_installation() -> dict[str, Any]:
                 "kind": structure.kind,
                 "label": structure.label,
                 "ability": ability(segmented, structure.name),
+                "trained_on": taught.get(structure.name),
             }
             for structure in STRUCTURES
             if structure.label is not None
@@ -66,7 +68,7 @@ def installation_text(described: Mapping[str, Any]) -> str:
 
 
 def _structure_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Structures with the integer of the label map, under what can be done with them."""
+    """Structures with the integer of the label map and what taught them, under what can be done with them."""
     from rich.console import Console
     from rich.table import Table
 
@@ -76,7 +78,7 @@ def _structure_table(rows: Sequence[Mapping[str, Any]]) -> str:
         table.add_column(f"{words} ({count})", vertical="top")
     table.add_row(
         *(
-            "\n".join(f"{row['label']:3}  {row['spoken']}" for row in rows if row["ability"] == each) or "none"
+            "\n".join(_structure_line(row) for row in rows if row["ability"] == each) or "none"
             for each in ABILITIES
         )
     )
@@ -84,6 +86,12 @@ def _structure_table(rows: Sequence[Mapping[str, Any]]) -> str:
     with console.capture() as captured:
         console.print(table)
     return captured.get()
+
+
+def _structure_line(row: Mapping[str, Any]) -> str:
+    """Label, name and what kind of CTs taught the model, as in '5  liver (real)'."""
+    taught = f" ({row['trained_on']})" if row["trained_on"] else ""
+    return f"{row['label']:3}  {row['spoken']}{taught}"
 
 
 def _joined(words: list[str]) -> str:
