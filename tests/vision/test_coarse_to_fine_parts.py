@@ -19,7 +19,9 @@ from vision.geometry import CTVolume, Grid, resample
 from vision.models.coarse_to_fine import UniversalSegmenter, load_universal, look, sampling
 from vision.models.coarse_to_fine.calibration import IDENTITY, calibrate
 from vision.models.coarse_to_fine.region import Region, cover, plan_blocks, plan_region, ramp
+from vision.models.coarse_to_fine.views import PLAIN, View
 from vision.models.registry import ModelEntry
+from vision.models.universal.network import scale_hu
 
 
 def test_half_voxels_fill_the_box_of_the_whole_ones() -> None:
@@ -129,6 +131,30 @@ def test_constant_features_of_slabs_stay_constant() -> None:
     parts = [torch.full((1, 2, 3, 3, (last - first) // 2), 0.7) for first, last in spans]
     whole = look.blend(parts, spans, depth=96, step=2)
     torch.testing.assert_close(whole, torch.full((1, 2, 3, 3, 48), 0.7))
+
+
+def test_views_shifted_and_in_other_hu_are_averaged_where_the_ct_lies() -> None:
+    ct = ball_ct(GRIDS["fine"], BALL)
+    plain = threshold_segmenter("liver")
+    expected = plain.segment(plain.encode(ct), "liver")
+    views = (PLAIN, View(shift=2), View(shift=6), View(offset_hu=20.0), View(offset_hu=-20.0))
+    averaged = UniversalSegmenter(plain.network, name="threshold", runtime=CPU, views=views)
+    np.testing.assert_array_equal(averaged.segment(averaged.encode(ct), "liver").voxels, expected.voxels)
+    moved = UniversalSegmenter(plain.network, name="threshold", runtime=CPU, views=(View(offset_hu=20.0),))
+    assert moved.segment(moved.encode(ct), "liver").count > 1.1 * expected.count
+
+
+def test_contrast_is_turned_about_soft_tissue() -> None:
+    window_hu = (-125.0, 275.0)
+    hu = torch.tensor([-1000.0, 0.0, 50.0, 100.0, 270.0])
+    shown = View(gain=1.2).shown(scale_hu(hu, window_hu), window_hu)
+    torch.testing.assert_close(shown, scale_hu(torch.tensor([-160.0, -10.0, 50.0, 110.0, 314.0]), window_hu))
+
+
+def test_a_shift_between_the_strides_is_refused() -> None:
+    segmenter = UniversalSegmenter(tiny_network("liver"), name="tiny", runtime=CPU, views=(View(shift=1),))
+    with pytest.raises(ValueError, match="shift of 1 voxels is no multiple of the stride 2"):
+        segmenter.encode(ball_ct(GRIDS["coarse"], BALL))
 
 
 def test_only_the_body_is_looked_at() -> None:

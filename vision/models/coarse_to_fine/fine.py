@@ -27,10 +27,10 @@ def multiple_of(network: UniversalNetwork) -> int:
 
 
 def coarse_logits(network: UniversalNetwork, look: Look, query: Tensor, *, runtime: Runtime) -> Tensor:
-    """(I, J, K) float16 logits of one query (1, D) on the padded coarse grid, on the CPU."""
+    """(I, J, K) float16 logits of one query (1, D) on the padded coarse grid, on the CPU; the mean of all views."""
     with computing(runtime):
-        blocks = network.coarse(look.features, query)
-        return unblock(blocks.float(), look.padded)[0, 0].to(torch.float16).cpu()
+        blocks = [network.coarse(features, query).float() for _, features in look.seen]
+        return unblock(_mean(blocks), look.padded)[0, 0].to(torch.float16).cpu()
 
 
 def region_grid(look: Look, region: Region) -> tuple[Grid, Region]:
@@ -92,14 +92,19 @@ def _refined(
     block: Region,
     runtime: Runtime,
 ) -> np.ndarray:
-    """(2 i, 2 j, 2 k) float32 logits of one block."""
-    stride = network.backbone.stride
-    context = look.features.decoded[(..., *block.scaled(1, stride))]
+    """(2 i, 2 j, 2 k) float32 logits of one block, the mean of all views."""
+    place = (..., *block.scaled(1, network.backbone.stride))
     with computing(runtime):
         part = volume[None, None].to(runtime.device)
-        features = network.fine_features(part, context)
         before = coarse[block.slices][None, None].to(runtime.device).float()
-        blocks = network.refine(features, look.features.bottleneck, before, query)
+        blocks = []
+        for view, features in look.seen:
+            fine = network.fine_features(view.shown(part, network.config.window_hu), features.decoded[place])
+            blocks.append(network.refine(fine, features.bottleneck, before, query).float())
         i, j, k = (2 * n for n in block.shape)
-        logits: np.ndarray = unblock(blocks.float(), (i, j, k))[0, 0].cpu().numpy()
+        logits: np.ndarray = unblock(_mean(blocks), (i, j, k))[0, 0].cpu().numpy()
     return logits
+
+
+def _mean(values: list[Tensor]) -> Tensor:
+    return values[0] if len(values) == 1 else torch.stack(values).mean(0)

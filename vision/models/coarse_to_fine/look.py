@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ import cc3d
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from vision.geometry import CTVolume, Grid, cropped_grid, working_grid
 from vision.models.backbones.features import Features
 from vision.models.coarse_to_fine.clean import box_of
 from vision.models.coarse_to_fine.region import Voxels, cover, ramp
 from vision.models.coarse_to_fine.sampling import sample_pooled_hu
+from vision.models.coarse_to_fine.views import PLAIN, View
 from vision.models.runtime import Runtime
 from vision.models.universal.network import UniversalNetwork, scale_hu
 from vision.segmenter import Progress
@@ -35,12 +35,17 @@ BODY_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Look:
-    """`grid` is the part of the coarse grid that holds the body, `features` those of its volume, padded at the end of
-    each axis by the low end of the window to sizes `padded`."""
+    """`grid` is the part of the coarse grid that holds the body, `seen` each view with the features of its volume,
+    which is padded at the end of each axis by the low end of the window to sizes `padded`."""
 
     grid: Grid
     padded: Voxels
-    features: Features
+    seen: tuple[tuple[View, Features], ...]
+
+    @property
+    def features(self) -> Features:
+        """Those of the first view."""
+        return self.seen[0][1]
 
 
 def computing(runtime: Runtime) -> AbstractContextManager[object]:
@@ -51,31 +56,53 @@ def computing(runtime: Runtime) -> AbstractContextManager[object]:
     return stack
 
 
-def look_at(ct: CTVolume, network: UniversalNetwork, *, multiple: int, runtime: Runtime, progress: Progress) -> Look:
-    """See the whole scan once. `multiple` is what padded sizes are multiples of."""
+def look_at(
+    ct: CTVolume,
+    network: UniversalNetwork,
+    *,
+    views: Sequence[View],
+    multiple: int,
+    runtime: Runtime,
+    progress: Progress,
+) -> Look:
+    """See the whole scan once in each view. `multiple` is what padded sizes are multiples of."""
     window_hu = network.config.window_hu
     progress("resampling the CT", 0.0)
     whole = working_grid(ct.grid, network.config.spacing_mm)
     hu = sample_pooled_hu(ct, whole, window_hu=window_hu)
     box = body_box(hu, above_hu=window_hu[0] + ABOVE_AIR_HU)
     grid = cropped_grid(whole, _corner([span.start for span in box]), _corner([span.stop for span in box]))
-    progress("looking at the CT", 0.2)
-    volume = padded_volume(hu[box], window_hu=window_hu, multiple=multiple)
-    padded: Voxels = (volume.shape[2], volume.shape[3], volume.shape[4])
-    depth, stride = padded[2], network.backbone.stride
-    spans = plan_slabs(padded, multiple=multiple)
-    seen: list[Features] = []
-    for number, (first, last) in enumerate(spans):
-        progress("looking at the CT", 0.2 + 0.8 * number / len(spans))
-        with computing(runtime):
-            part = volume[..., first:last].to(runtime.device).contiguous(memory_format=torch.channels_last_3d)
-            features = network.see(part)
-            seen.append(Features(features.decoded.to(runtime.dtype), features.bottleneck.to(runtime.dtype)))
-    decoded = blend([part.decoded for part in seen], spans, depth=depth, step=stride)
-    step = (spans[0][1] - spans[0][0]) // seen[0].bottleneck.shape[-1]
-    bottleneck = blend([part.bottleneck for part in seen], spans, depth=depth, step=step)
+    volume = PLAIN.shifted(scale_hu(torch.from_numpy(hu[box]), window_hu)[None, None], multiple=multiple)
+    size = _corner(volume.shape[2:])
+    seen = []
+    for number, view in enumerate(views):
+
+        def step(share: float, done: int = number) -> None:
+            progress("looking at the CT", 0.2 + 0.8 * (done + share) / len(views))
+
+        shown = view.shifted(view.shown(volume, window_hu), multiple=multiple)
+        features = see_in_slabs(network, shown, multiple=multiple, runtime=runtime, progress=step)
+        seen.append((view, view.returned(features, size, stride=network.backbone.stride)))
     progress("looking at the CT", 1.0)
-    return Look(grid, padded, Features(decoded, bottleneck))
+    return Look(grid, size, tuple(seen))
+
+
+def see_in_slabs(
+    network: UniversalNetwork, volume: Tensor, *, multiple: int, runtime: Runtime, progress: Callable[[float], None]
+) -> Features:
+    """The features of (1, 1, I, J, K) scaled HU, slab by slab when it is long; `progress` gets the share done."""
+    depth = volume.shape[-1]
+    spans = plan_slabs(_corner(volume.shape[2:]), multiple=multiple)
+    parts = []
+    for number, (first, last) in enumerate(spans):
+        progress(number / len(spans))
+        with computing(runtime):
+            slab = volume[..., first:last].to(runtime.device).contiguous(memory_format=torch.channels_last_3d)
+            features = network.see(slab)
+            parts.append(Features(features.decoded.to(runtime.dtype), features.bottleneck.to(runtime.dtype)))
+    step = (spans[0][1] - spans[0][0]) // parts[0].bottleneck.shape[-1]
+    decoded = blend([part.decoded for part in parts], spans, depth=depth, step=network.backbone.stride)
+    return Features(decoded, blend([part.bottleneck for part in parts], spans, depth=depth, step=step))
 
 
 def plan_slabs(padded: Voxels, *, multiple: int) -> list[tuple[int, int]]:
@@ -99,13 +126,6 @@ def blend(parts: Sequence[Tensor], spans: Sequence[tuple[int, int]], *, depth: i
         total[..., window] += part * share
         weight[window] += share
     return (total / weight).to(parts[0].dtype)
-
-
-def padded_volume(hu: np.ndarray, *, window_hu: tuple[float, float], multiple: int) -> Tensor:
-    """(1, 1, I, J, K) scaled HU, padded at the end of each axis to multiples."""
-    pad = [n for size in reversed(hu.shape) for n in (0, -size % multiple)]
-    scaled = scale_hu(torch.from_numpy(np.ascontiguousarray(hu)), window_hu)
-    return functional.pad(scaled[None, None], pad, value=-1.0)
 
 
 def body_box(hu: np.ndarray, *, above_hu: float) -> tuple[slice, slice, slice]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -21,6 +21,7 @@ from vision.models.coarse_to_fine.fine import coarse_logits, multiple_of
 from vision.models.coarse_to_fine.look import Look, computing, look_at
 from vision.models.coarse_to_fine.sides import MIDLINE, OrderFact, check_order, find_midline
 from vision.models.coarse_to_fine.tokens import CTTokens, make_tokens
+from vision.models.coarse_to_fine.views import PLAIN, View
 from vision.models.registry import ModelEntry
 from vision.models.runtime import Runtime, pick_runtime
 from vision.models.tensors import read_tensors, shapes_of
@@ -44,7 +45,7 @@ class CTState:
 
 
 class UniversalSegmenter:
-    """The `Segmenter` of the universal network.
+    """The `Segmenter` of the universal network; with several `views`, their logits are averaged.
 
     Every mask is made from the look and one query alone, so it is the same whatever else is asked, before or after.
     """
@@ -56,6 +57,7 @@ class UniversalSegmenter:
         name: str,
         runtime: Runtime | None = None,
         calibration: Mapping[str, Line] = NOT_CALIBRATED,
+        views: Sequence[View] = (PLAIN,),
     ) -> None:
         self.runtime = runtime or pick_runtime()
         self.config = network.config
@@ -63,11 +65,12 @@ class UniversalSegmenter:
         self.name = f"{name} on {self.runtime}"
         self.structures = frozenset(self.config.structures)
         self.calibration = dict(calibration)
+        self.views = tuple(views)
 
     def encode(self, ct: CTVolume, progress: Progress = no_progress) -> Encoding:
         """Look at the whole scan once."""
         multiple = math.lcm(self.network.backbone.multiple, multiple_of(self.network))
-        look = look_at(ct, self.network, multiple=multiple, runtime=self.runtime, progress=progress)
+        look = look_at(ct, self.network, views=self.views, multiple=multiple, runtime=self.runtime, progress=progress)
         return Encoding(ct=ct, state=CTState(look))
 
     def segment(self, encoding: Encoding, structure: str, progress: Progress = no_progress) -> Mask:
