@@ -14,7 +14,11 @@ from safetensors.torch import load_file
 
 from assistant import api
 from assistant.cli import app
-from assistant.serve.workers.engine import Engine, engine_of
+from assistant.serve.opening import CAN_FORK
+from assistant.serve.workers.engine import engine_of
+from assistant.serve.workers.line import Line
+from assistant.serve.workers.remote import RemoteConversation
+from assistant.serve.workers.zygote import Zygote
 from assistant.terminal import run_command
 from tests.catalogue.make_models import MARKER, torch_checkpoint
 from tests.vision.checkpoint_files import TEXT, Tensors, save_checkpoint, segresnet, text_driven
@@ -25,6 +29,7 @@ from vision.io import write_ct
 from vision.models.checkpoints.convert import open_checkpoint, write_model
 from vision.models.checkpoints.report import Mismatch
 from vision.models.registry import find_model, read_models
+from vision.segmenter import no_progress
 
 
 @pytest.fixture(autouse=True)
@@ -109,6 +114,16 @@ def test_what_no_mask_is_made_of_is_said(tmp_path: Path) -> None:
     write_model(open_checkpoint(save_checkpoint(tmp_path / "a.pth", tensors)), "mine", tmp_path)
     said = json.loads((tmp_path / "mine.json").read_text())
     assert (said["kind"], said["left_out"]) == ("universal_unet", ["hepatic_vessel_lesion", "lung_lesion"])
+
+
+def test_branches_that_the_trainer_saves_apart_are_told_apart(tmp_path: Path, tensors: Tensors) -> None:
+    whole = open_checkpoint(save_checkpoint(tmp_path / "unet.pth", tensors))
+    # What the trainer calls the language branch holds every tensor, without the prefix.
+    language = open_checkpoint(save_checkpoint(tmp_path / "unet_language.pth", tensors, prefix=""))
+    assert (language.kind, language.network, language.report) == (whole.kind, whole.network, whole.report)
+    backbone = {key.removeprefix("backbone."): value for key, value in tensors.items() if key.startswith("backbone.")}
+    with pytest.raises(WeightsError, match=r"^E_CHECKPOINT_HEADLESS:"):
+        open_checkpoint(save_checkpoint(tmp_path / "unet_backbone.pth", backbone, prefix=""))
 
 
 @pytest.mark.parametrize("name", ["", "../mine", "a/b", ".hidden", "a" * 61, "a b"])
@@ -230,9 +245,23 @@ def test_chat_gets_the_model_by_name(tmp_path: Path, tensors: Tensors, own_model
     write_model(open_checkpoint(save_checkpoint(tmp_path / "published.pth", tensors)), "mine")
     segmenter, _ = engine_of("mine").start()
     assert segmenter.name.startswith("mine (")
-    assert Engine(*[engine_of("mine").make, "none"], arguments=("mine",)).start()[0] is segmenter
+    assert segmenter is api.named_segmenter("mine")
     with pytest.raises(WeightsError, match=r"^E_MODEL: No model is called 'other'; installed: compact, mine"):
         engine_of("other")
+
+
+@pytest.mark.skipif(not CAN_FORK, reason="workers are forked")
+def test_worker_of_the_chat_answers_by_the_named_model(tmp_path: Path, tensors: Tensors, own_models: Path) -> None:
+    write_model(open_checkpoint(save_checkpoint(tmp_path / "published.pth", tensors)), "mine")
+    zygote = Zygote(engine_of("mine"), threads=1)
+    ct = CTVolume(body_hu(), Grid.from_spacing(SHAPE, (5.0, 5.0, 5.0)))
+    conversation = RemoteConversation(ct, zygote=zygote, line=Line(), job_seconds=60.0)
+    try:
+        conversation.start(no_progress)
+        assert conversation.ask("Segment the liver.").record.segmenter.startswith("mine (")
+    finally:
+        conversation.close()
+        zygote.close()
 
 
 def test_ask_takes_a_model(tmp_path: Path, tensors: Tensors, own_models: Path) -> None:

@@ -141,5 +141,5 @@ def _refuse(name: str, what: str) -> NoReturn:
     raise WeightsError(
         "E_WEIGHTS_DESCRIPTION",
         f"{name} does not describe a model: {what}.",
-        "Install the package again, or export the model again with 'bodymaps train export'.",
+        "Install the package again, or make the model again: 'bodymaps train export' or 'bodymaps weights convert'.",
     )
