@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -20,7 +19,7 @@ JSONFlag = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 class CTFirst(TyperGroup):
     """A group in which a CT in the place of a command means `answer`: `bodymaps benchmark CT`."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         names = (*self.commands, *ctx.help_option_names)
         return super().parse_args(ctx, args if not args or args[0] in names else ["answer", *args])
 

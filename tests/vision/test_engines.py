@@ -15,10 +15,16 @@ from vision.benchmark.engines import ENGINES, require_installed
 from vision.benchmark.speed_ct import make_speed_ct, store_ct
 from vision.errors import UsageError
 from vision.geometry import CTVolume
+from vision.models import loading
+from vision.models.coarse_to_fine import UniversalSegmenter
+from vision.models.runtime import Runtime
 from vision.models.universal.network import UniversalConfig, UniversalNetwork
 
 NEEDS = {"OpenVINO": "openvino", "ONNX": "onnxruntime"}
-QUICK = [name for name in ENGINES if "compile" not in name]
+EVERY = [
+    pytest.param(name, marks=pytest.mark.slow) if name.startswith(("OpenVINO", "torch.compile")) else name
+    for name in ENGINES
+]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +43,7 @@ def network() -> UniversalNetwork:
     return network.eval()
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", EVERY)
 def test_engine_agrees_with_fp32(name: str, network: UniversalNetwork, ct: CTVolume) -> None:
     for word, package in NEEDS.items():
         if name.startswith(word):
@@ -53,12 +59,6 @@ def test_engine_agrees_with_fp32(name: str, network: UniversalNetwork, ct: CTVol
         assert differ <= 0.02
     assert row.coarse is not None
     assert row.coarse > 0
-
-
-@pytest.mark.slow
-def test_compiled_network_agrees_with_fp32(network: UniversalNetwork, ct: CTVolume) -> None:
-    (row,) = compare_engines(network, ct, runs=1, engines=("torch.compile fp32",))
-    assert row.skipped or (row.coarse_dice is not None and row.coarse_dice > 0.999)
 
 
 def test_the_network_is_left_as_it_was(network: UniversalNetwork, ct: CTVolume) -> None:
@@ -97,6 +97,16 @@ def test_engine_that_fails_says_so_without_the_words_of_its_library(
     monkeypatch.setattr(torch.onnx, "export", fail)
     (row,) = compare_engines(network, ct, runs=1, engines=("ONNX Runtime fp32",))
     assert row.skipped == "It failed here: RuntimeError."
+
+
+def test_installed_universal_model_is_measured_on_a_stored_ct(
+    network: UniversalNetwork, ct: CTVolume, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segmenter = UniversalSegmenter(network, name="tiny", runtime=Runtime(torch.device("cpu"), torch.float32))
+    monkeypatch.setattr(loading, "load_segmenter", lambda name, device: segmenter)
+    values = {"model": "tiny", "ct": store_ct(ct, tmp_path), "runs": 1, "engines": ["torch fp32"]}
+    (row,) = run_here("engines", values)["rows"]
+    assert (row["coarse_dice"], row["fine_differ"]) == (1.0, 0.0)
 
 
 def test_model_without_two_passes_is_refused(ct: CTVolume, tmp_path: Path) -> None:

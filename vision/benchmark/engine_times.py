@@ -49,6 +49,8 @@ class EngineRow:
 def time_engines(values: dict[str, Any]) -> dict[str, Any]:
     """The rows of the engines for an installed universal model on a stored CT, `runs` calls of each pass.
 
+    All engines, unless `engines` names some.
+
     Raises UsageError E_NO_PASSES for a model of another kind, and what loading raises.
     """
     from vision.models.coarse_to_fine import UniversalSegmenter
@@ -60,7 +62,7 @@ def time_engines(values: dict[str, Any]) -> dict[str, Any]:
             "E_NO_PASSES", f"{segmenter.name} has no coarse and fine pass.", "Name a universal model with --model."
         )
     ct = read_ct(values["ct"])
-    rows = compare_engines(segmenter.network, ct, runs=values["runs"])
+    rows = compare_engines(segmenter.network, ct, runs=values["runs"], engines=values.get("engines", tuple(ENGINES)))
     return {"rows": [asdict(row) for row in rows], "peak_mib": peak_mib()}
 
 

@@ -123,7 +123,13 @@ def onnx_runtime(network: UniversalNetwork, inputs: Inputs) -> Passes:
         content = io.BytesIO()
         axes = {name: {2: f"{name}_i", 3: f"{name}_j", 4: f"{name}_k"} for name in names}
         torch.onnx.export(
-            module, example, content, input_names=names, dynamic_axes=axes, dynamo=False, opset_version=OPSET
+            module,
+            example,
+            content,  # type: ignore[arg-type]
+            input_names=names,
+            dynamic_axes=axes,
+            dynamo=False,
+            opset_version=OPSET,
         )
         sessions.append(onnxruntime.InferenceSession(content.getvalue(), providers=["CPUExecutionProvider"]))
 

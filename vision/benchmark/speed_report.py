@@ -158,10 +158,13 @@ def _slices_picture(report: SpeedReport) -> bytes:
             [line.seconds_at_none + line.seconds_per_slice * count for count in slices],
             label=f"{1000 * line.seconds_per_slice:.1f} ms a slice, R² {line.r2:.3f}",
         )
-    left.set(xlabel="Slices", ylabel="Seconds", xlim=(0, None), ylim=(0, None))
+    left.set(ylabel="Seconds", ylim=(0, 1.1 * max(row.total for row in report.slices)))
     left.legend(frameon=False, fontsize=8)
-    right.plot(slices, [row.peak_mib or float("nan") for row in report.slices], "o-")
-    right.set(xlabel="Slices", ylabel="Peak memory, MiB", xlim=(0, None), ylim=(0, None))
+    peaks = [row.peak_mib or float("nan") for row in report.slices]
+    right.plot(slices, peaks, "o-")
+    right.set(ylabel="Peak memory, MiB", ylim=(0, 1.1 * max((peak for peak in peaks if peak > 0), default=1.0)))
+    for axes in (left, right):
+        axes.set(xlabel="Slices", xlim=(0, 1.05 * max(slices)))
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=120)
     return picture.getvalue()
