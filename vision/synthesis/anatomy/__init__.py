@@ -5,7 +5,9 @@
 
 from vision.synthesis.anatomy.attenuation import PHASES, hu_ranges
 from vision.synthesis.anatomy.complete import Anatomy, complete_anatomy
+from vision.synthesis.anatomy.folder import synthesise_folder, write_case
 from vision.synthesis.anatomy.library import load_anatomy, read_anatomies, save_anatomy
+from vision.synthesis.anatomy.sheet import contact_sheet
 from vision.synthesis.anatomy.synthesise import SyntheticCT, synthesise_ct
 from vision.synthesis.anatomy.tissues import Tissue, belongs_to, label_members
 
@@ -16,10 +18,13 @@ __all__ = [
     "Tissue",
     "belongs_to",
     "complete_anatomy",
+    "contact_sheet",
     "hu_ranges",
     "label_members",
     "load_anatomy",
     "read_anatomies",
     "save_anatomy",
     "synthesise_ct",
+    "synthesise_folder",
+    "write_case",
 ]

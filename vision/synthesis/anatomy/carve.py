@@ -78,10 +78,7 @@ def _closed(inside: np.ndarray, mm: float) -> np.ndarray:
 
 
 def draw_vessels(tissues: np.ndarray, rng: np.random.Generator) -> None:
-    """Draw vessels into liver, lungs and mesentery where the map has none there, in place."""
-    if not (tissues == Tissue.HEPATIC_VESSEL).any():
-        _tubes_within(tissues, Tissue.LIVER, Tissue.LIVER_VEIN, rng=rng, width=11.0, radius=1.9, margin_mm=7.0)
-        _tubes_within(tissues, Tissue.LIVER, Tissue.LIVER_VEIN, rng=rng, width=7.0, radius=1.0, margin_mm=6.0)
+    """Draw vessels into lungs and mesentery where the map has none there, in place."""
     for lung, vessel in (
         (Tissue.LUNG_LEFT, Tissue.LUNG_LEFT_BLOOD),
         (Tissue.LUNG_RIGHT, Tissue.LUNG_RIGHT_BLOOD),
@@ -90,6 +87,7 @@ def draw_vessels(tissues: np.ndarray, rng: np.random.Generator) -> None:
         if not (tissues == vessel).any():
             _tubes_within(tissues, lung, vessel, rng=rng, width=4.5, radius=0.8, margin_mm=4.0)
     _tubes_within(tissues, Tissue.FAT, Tissue.VESSEL_UNSPECIFIED, rng=rng, width=6.0, radius=1.0, margin_mm=1.6)
+    _tubes_within(tissues, Tissue.FAT, Tissue.VESSEL_UNSPECIFIED, rng=rng, width=4.5, radius=0.65, margin_mm=1.6)
 
 
 def _tubes_within(

@@ -10,10 +10,19 @@ import numpy as np
 from scipy import ndimage
 
 from vision.synthesis.anatomy.carve import carve_contents, carve_kidneys, draw_loops, draw_vessels
-from vision.synthesis.anatomy.fill import draw_heart, draw_lungs, draw_skin, fill_layers, keep_trunk
+from vision.synthesis.anatomy.fill import (
+    draw_heart,
+    draw_lungs,
+    draw_skin,
+    drop_ragged_lungs,
+    fill_heart,
+    fill_layers,
+    keep_trunk,
+)
 from vision.synthesis.anatomy.regrid import SPACING_MM, to_isotropic
 from vision.synthesis.anatomy.skeleton import draw_pelvis, draw_ribs, draw_spine, lacks_bones
 from vision.synthesis.anatomy.tissues import Tissue, belongs_to
+from vision.synthesis.anatomy.trees import draw_liver_vessels
 from vision.synthesis.anatomy.trunk import measure_trunk, voxels
 
 LEAST_ML = {
@@ -57,24 +66,25 @@ def complete_anatomy(labels: np.ndarray, spacing_mm: tuple[float, float, float],
     _clean(tissues)
     tissues = _in_reach(tissues)
     split = _split_rectum(tissues, structures)
-    if lacks_bones(tissues):
+    unsure = split | drop_ragged_lungs(tissues)
+    bare = lacks_bones(tissues)
+    hipless = bare and not (tissues == Tissue.BONE_UNSPECIFIED).any()
+    if bare:
         draw_spine(tissues, rng)
-        bare = True
-    else:
-        bare = False
     trunk = measure_trunk(tissues, rng)
     fill_layers(tissues, trunk)
-    if bare:
+    if hipless:
         draw_pelvis(tissues, trunk)
     draw_lungs(tissues, trunk)
     if bare:
         draw_ribs(tissues, trunk, rng)
     draw_heart(tissues)
-    known = known_structures(tissues, structures) - split
+    known = known_structures(tissues, structures) - unsure
     if "intestine" not in known and not np.isin(tissues, (Tissue.COLON_AND_SMALL_BOWEL, Tissue.INTESTINE)).any():
         draw_loops(tissues, trunk, rng)
     carve_kidneys(tissues, rng)
     carve_contents(tissues, rng)
+    draw_liver_vessels(tissues, rng)
     draw_vessels(tissues, rng)
     draw_skin(tissues)
     return Anatomy(_cropped(tissues), known)
@@ -106,6 +116,7 @@ def known_structures(tissues: np.ndarray, structures: frozenset[str]) -> frozens
 def _clean(tissues: np.ndarray) -> None:
     """Drop crumbs, close small holes of vessels that were labelled by their surface, and drop arms, in place."""
     keep_trunk(tissues)
+    fill_heart(tissues)
     crumb = int(250 / SPACING_MM**3)
     for code in np.unique(tissues):
         if code in _KEPT:

@@ -12,6 +12,7 @@ from vision.synthesis.anatomy.trunk import Trunk, around, voxels
 
 LUNGS = (Tissue.LUNG_LEFT, Tissue.LUNG_RIGHT, Tissue.DRAWN_LUNG)
 _HEART_ML = 100_000 / 1.5**3
+RAGGED = 0.95
 
 
 def fill_layers(tissues: np.ndarray, trunk: Trunk) -> None:
@@ -97,3 +98,27 @@ def draw_heart(tissues: np.ndarray) -> None:
     room = part == Tissue.FAT
     heart = ndimage.gaussian_filter((depth_mm(room) > 9).astype(np.float32), 5) > 0.25
     part[heart & room & (depth_mm(room) > 3)] = Tissue.HEART
+
+
+def fill_heart(tissues: np.ndarray) -> None:
+    """Fill a heart that was labelled by its walls only, in an outlined body, with blood, in place."""
+    box = box_of(tissues == Tissue.HEART, 4)
+    if box is None or not (tissues == Tissue.BODY_OTHER).any():
+        return
+    part = tissues[box]
+    whole = ndimage.binary_closing(part == Tissue.HEART, iterations=4)
+    for k in range(whole.shape[2]):
+        whole[:, :, k] = ndimage.binary_fill_holes(whole[:, :, k])
+    part[whole & np.isin(part, (Tissue.AIR, Tissue.BODY_OTHER))] = Tissue.HEART_BLOOD
+
+
+def drop_ragged_lungs(tissues: np.ndarray) -> set[str]:
+    """Unlabel lungs that are flecks rather than a whole, in place; returns the names that are unknown then.
+
+    Opening a whole lung by 1.5 mm leaves 99 % of it.
+    """
+    lungs = np.isin(tissues, (Tissue.LUNG_LEFT, Tissue.LUNG_RIGHT))
+    if not lungs.any() or ndimage.binary_opening(lungs).sum() > RAGGED * lungs.sum():
+        return set()
+    tissues[lungs] = Tissue.AIR
+    return {"lung_left", "lung_right"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,27 +26,45 @@ VERSION = 1
 def read_anatomies(folder: Path, cache: Path) -> list[Anatomy]:
     """Read and complete every label map that `folder`/index.csv lists, in its order; `cache` keeps them as .npz.
 
-    index.csv has the columns `subject` (a sub-folder that holds labels.nii.gz, uint8 codes of `Tissue`) and
-    `structures` (the AbdomenAtlas names that it holds, blanks between). Raises UsageError E_ANATOMIES for a folder
-    without such a list, InputRefused for a label map that cannot be read.
+    Raises as `list_anatomies` and `read_anatomy`.
     """
+    return [read_anatomy(folder, source, cache) for source in list_anatomies(folder)]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A row of index.csv: its number, the sub-folder that holds labels.nii.gz, and the structures said to be there."""
+
+    number: int
+    subject: str
+    structures: frozenset[str]
+
+
+def list_anatomies(folder: Path) -> list[Source]:
+    """What `folder`/index.csv lists: the columns `subject` (a sub-folder) and `structures` (blanks between names).
+
+    Raises UsageError E_ANATOMIES for a folder without such a list.
+    """
+    atlas = frozenset(ABDOMENATLAS.values())
     try:
         with (folder / "index.csv").open(newline="", encoding="utf-8") as file:
-            rows = [(row["subject"], frozenset(row["structures"].split())) for row in csv.DictReader(file)]
+            rows = [(row["subject"], atlas & set(row["structures"].split())) for row in csv.DictReader(file)]
     except (OSError, KeyError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(
             "E_ANATOMIES",
             f"The folder of label maps has no index that can be read ({type(error).__name__}).",
             "It needs index.csv with the columns subject and structures, and labels.nii.gz in a folder per subject.",
         ) from None
-    anatomies = []
-    for number, (subject, structures) in enumerate(rows):
-        stored = cache / f"anatomy_{number:03d}_v{VERSION}.npz"
-        if not stored.exists():
-            labels, spacing_mm = _read_labels(folder / subject / "labels.nii.gz")
-            save_anatomy(complete_anatomy(labels, spacing_mm, structures & frozenset(ABDOMENATLAS.values())), stored)
-        anatomies.append(load_anatomy(stored))
-    return anatomies
+    return [Source(number, subject, names) for number, (subject, names) in enumerate(rows)]
+
+
+def read_anatomy(folder: Path, source: Source, cache: Path) -> Anatomy:
+    """Complete one label map, uint8 codes of `Tissue`, or read it from `cache`. Raises InputRefused, as the gate."""
+    stored = cache / f"anatomy_{source.number:03d}_v{VERSION}.npz"
+    if not stored.exists():
+        labels, spacing_mm = _read_labels(folder / source.subject / "labels.nii.gz")
+        save_anatomy(complete_anatomy(labels, spacing_mm, source.structures), stored)
+    return load_anatomy(stored)
 
 
 def save_anatomy(anatomy: Anatomy, path: Path) -> None:

@@ -13,6 +13,7 @@ from vision.synthesis.anatomy.noise import smooth_field
 from vision.synthesis.anatomy.tissues import Tissue
 from vision.synthesis.anatomy.trunk import voxels
 
+PLAQUE_SHARE = 0.4
 _KIDNEYS = (Tissue.KIDNEY_LEFT, Tissue.KIDNEY_RIGHT, Tissue.KIDNEY_LEFT_MEDULLA, Tissue.KIDNEY_RIGHT_MEDULLA)
 
 
@@ -52,8 +53,10 @@ def voxels_of(tissues: np.ndarray, *codes: Tissue) -> np.ndarray:
 def vary_organs(
     hu: np.ndarray, tissues: np.ndarray, fields: Fields, attenuation: Attenuation, rng: np.random.Generator
 ) -> None:
-    """Paint what is not one mean an organ, in place: mixing blood, banded spleen, fatty clefts, strands in fat."""
+    """Paint what is not one mean an organ, in place: mixing blood, plaques, banded spleen, fatty clefts, strands."""
     _mix_vena_cava(hu, tissues, attenuation)
+    if rng.random() < PLAQUE_SHARE:
+        _calcify(hu, tissues, fields, rng)
     flat, fine, middle, broad = (array.reshape(-1) for array in (hu, fields.fine, fields.middle, fields.broad))
     if attenuation.phase == "late_arterial":
         spleen = voxels_of(tissues, Tissue.SPLEEN)
@@ -61,11 +64,24 @@ def vary_organs(
     _fatten(flat, voxels_of(tissues, Tissue.PANCREAS), fine + 0.8 * middle, threshold=rng.uniform(0.9, 2.4), fat_hu=-90)
     muscle = voxels_of(tissues, Tissue.MUSCLE)
     _fatten(flat, muscle, middle - 0.5 * fine, threshold=rng.uniform(1.1, 2.2), fat_hu=-95)
+    planes = np.clip(1 - np.abs(middle[muscle] + 0.25 * fine[muscle]) / 0.07, 0, 1) * rng.uniform(0, 0.7)
+    flat[muscle] += planes * (-90 - flat[muscle])
     fat = voxels_of(tissues, Tissue.FAT)
     strands = np.clip(middle[fat] - rng.uniform(0.8, 1.8), 0, 1.5)
     flat[fat] += rng.uniform(5, 40) * strands
     septa = voxels_of(tissues, Tissue.SUBCUTANEOUS_FAT)
     flat[septa] += rng.uniform(5, 45) * np.clip(1 - np.abs(middle[septa]) / 0.06, 0, 1)
+
+
+def _calcify(hu: np.ndarray, tissues: np.ndarray, fields: Fields, rng: np.random.Generator) -> None:
+    """Put plaques on the inside of the aorta's wall, in place."""
+    box = box_of(tissues == Tissue.AORTA, 1)
+    if box is None:
+        return
+    inside = tissues[box] == Tissue.AORTA
+    rim = inside & ~ndimage.binary_erosion(inside, structure=np.ones((3, 3, 1)))
+    plaque = rim & (fields.middle[box] + 0.4 * fields.fine[box] > rng.uniform(1.0, 2.2))
+    hu[box][plaque] = rng.uniform(300, 1000, int(plaque.sum()))
 
 
 def _fatten(flat: np.ndarray, where: np.ndarray, level: np.ndarray, *, threshold: float, fat_hu: float) -> None:

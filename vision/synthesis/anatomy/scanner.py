@@ -10,7 +10,7 @@ from scipy import ndimage
 from vision.synthesis.anatomy.regrid import SPACING_MM
 from vision.synthesis.anatomy.tissues import Tissue
 
-CLIPPED_SHARE, METAL_SHARE, NARROW_SHARE, SHARP_SHARE = 0.25, 0.05, 0.12, 0.2
+CLIPPED_SHARE, METAL_SHARE, NARROW_SHARE, SHARP_SHARE, STREAK_SHARE = 0.25, 0.05, 0.12, 0.2, 0.35
 CLIP_HU = (-125.0, 275.0)
 _FWHM_TO_SD = 1 / 2.355
 _VOXEL_SD = 0.42
@@ -28,6 +28,7 @@ class Protocol:
     noise_width: float
     overshoot: float
     field_share: float
+    streaks: float
     has_metal: bool
     is_clipped: bool
 
@@ -44,9 +45,10 @@ class Protocol:
             blur_fwhm_mm=float(rng.uniform(0.6, 0.9) if sharp else rng.uniform(0.9, 1.6)),
             slice_mm=slice_mm,
             noise_hu=float(rng.uniform(low, high)) * (1.35 if sharp else 1.0),
-            noise_width=float(rng.uniform(0.55, 0.7) if sharp else rng.uniform(0.75, 1.05)),
+            noise_width=float(rng.uniform(0.35, 0.5) if sharp else rng.uniform(0.5, 0.8)),
             overshoot=float(rng.uniform(0.1, 0.25)) if sharp else 0.0,
             field_share=float(rng.uniform(0.85, 1.0)) if narrow else float(rng.uniform(1.05, 1.5)),
+            streaks=float(rng.uniform(0.2, 0.7)) if rng.random() < STREAK_SHARE else 0.0,
             has_metal=bool(rng.random() < METAL_SHARE),
             is_clipped=bool(rng.random() < CLIPPED_SHARE),
         )
@@ -97,6 +99,9 @@ def _noise(shape: tuple[int, ...], protocol: Protocol, tissues: np.ndarray, rng:
     noise = rng.standard_normal(shape, dtype=np.float32)
     for axis in range(2):
         ndimage.gaussian_filter1d(noise, protocol.noise_width, axis=axis, output=noise, mode="wrap", truncate=3.0)
+    if protocol.streaks:
+        long = ndimage.uniform_filter1d(noise, 15, axis=0, mode="wrap")
+        noise += np.float32(protocol.streaks * float(noise.std()) / max(float(long.std()), 1e-6)) * long[::-1]
     noise *= np.float32(protocol.noise_hu / max(float(noise[::3, ::3].std()), 1e-6))
     body = ndimage.gaussian_filter((tissues[::4, ::4, ::8] > 0).any(2).astype(np.float32), 8)
     share = ndimage.zoom(
@@ -120,7 +125,7 @@ def draw_table(hu: np.ndarray, tissues: np.ndarray, rng: np.random.Generator) ->
     y = np.arange(hu.shape[1])[None, :]
     below = top[:, None] - y
     wide = (np.abs(x) < rng.uniform(190, 230))[:, None]
-    shell = (np.clip(1.2 - np.abs(below - 1), 0, 1) + np.clip(1.2 - np.abs(below - thick), 0, 1)) * wide
+    shell = (np.clip(1.6 - np.abs(below - 1), 0, 1) + np.clip(1.6 - np.abs(below - thick), 0, 1)) * wide
     foam = ((below > 1) & (below < thick) & wide) * np.float32(rng.uniform(20, 90))
     table = np.float32(-1000) + foam + np.clip(shell, 0, 1) * np.float32(rng.uniform(650, 1300))
     beside = np.broadcast_to((table > -999)[:, :, None], hu.shape) & (tissues == Tissue.AIR)

@@ -22,24 +22,43 @@ def lacks_bones(tissues: np.ndarray) -> bool:
 
 
 def _spine_line(tissues: np.ndarray) -> np.ndarray:
-    """(K, 2) centres of the vertebral bodies: behind the aorta, towards the middle of the body."""
-    aorta = tissues == Tissue.AORTA
-    if aorta.sum() < 500:
-        aorta = np.isin(tissues, (Tissue.KIDNEY_LEFT, Tissue.KIDNEY_RIGHT))
-    line = np.full((tissues.shape[2], 2), np.nan)
-    for k in np.flatnonzero(aorta.any((0, 1))):
-        points = np.argwhere(aorta[:, :, k])
-        line[k] = points[:, 0].mean(), np.percentile(points[:, 1], 10)
+    """(K, 2) centres of the vertebral bodies: before the cord, else behind the aorta, else amid the kidneys."""
+    cord, aorta = tissues == Tissue.SPINAL_CORD, tissues == Tissue.AORTA
+    organs = np.flatnonzero((tissues > 0).any((1, 2)))
+    middle = (organs[0] + organs[-1]) / 2
+    if cord.sum() > 1000:
+        return _followed(cord, 50) + np.array([0, voxels(25)])
+    if aorta.sum() > 500:
+        line = _followed(aorta, 10) - np.array([0, voxels(21)])
+        line[:, 0] += np.clip(middle - line[:, 0], -voxels(16), voxels(16))
+    else:
+        kidneys = np.argwhere(np.isin(tissues, (Tissue.KIDNEY_LEFT, Tissue.KIDNEY_RIGHT)))
+        line = np.tile((middle, kidneys[:, 1].mean() if len(kidneys) else voxels(130)), (tissues.shape[2], 1))
+    line[:, 1] = np.minimum(line[:, 1], _between_lungs(tissues))
+    return ndimage.gaussian_filter1d(line, voxels(20), axis=0, mode="nearest")
+
+
+def _followed(inside: np.ndarray, back_percent: float) -> np.ndarray:
+    """(K, 2) smooth mean x, and a percentile of y, of what is inside each slice."""
+    line = np.full((inside.shape[2], 2), np.nan)
+    for k in np.flatnonzero(inside.any((0, 1))):
+        points = np.argwhere(inside[:, :, k])
+        line[k] = points[:, 0].mean(), np.percentile(points[:, 1], back_percent)
     known = np.flatnonzero(~np.isnan(line[:, 0]))
     where = np.arange(len(line))
     smooth = np.stack([np.interp(where, known, ndimage.median_filter(line[known, a], 31)) for a in range(2)], 1)
-    smooth = ndimage.gaussian_filter1d(smooth, voxels(35), axis=0, mode="nearest")
-    organs = np.flatnonzero((tissues > 0).any((1, 2)))
-    middle = (organs[0] + organs[-1]) / 2
-    smooth[:, 0] += np.clip(middle - smooth[:, 0], -voxels(16), voxels(16))
-    smooth[:, 1] -= voxels(21)
-    smooth[:, 1] = np.minimum(smooth[:, 1], _between_lungs(tissues))
-    return ndimage.gaussian_filter1d(smooth, voxels(20), axis=0, mode="nearest")
+    return ndimage.gaussian_filter1d(smooth, voxels(35), axis=0, mode="nearest")
+
+
+def _sacrum_from(tissues: np.ndarray) -> tuple[int, int]:
+    """The slices where the sacrum begins to recede and where the coccyx ends; labelled hip bones hold both."""
+    femurs = np.flatnonzero(np.isin(tissues, (Tissue.FEMUR_LEFT, Tissue.FEMUR_RIGHT)).any((0, 1)))
+    if (tissues == Tissue.BONE_UNSPECIFIED).any():
+        hips = np.flatnonzero((tissues == Tissue.BONE_UNSPECIFIED).any((0, 1)))
+        return 0, int(hips[-1] - voxels(45))
+    if not len(femurs):
+        return 0, 0
+    return int(femurs[-1] + voxels(95)), int(femurs[-1] + voxels(5))
 
 
 def _between_lungs(tissues: np.ndarray) -> np.ndarray:
@@ -62,7 +81,9 @@ def draw_spine(tissues: np.ndarray, rng: np.random.Generator) -> None:
     kidneys = np.flatnonzero(np.isin(tissues, (Tissue.KIDNEY_LEFT, Tissue.KIDNEY_RIGHT)).any((0, 1)))
     lumbar_top = int(kidneys[-1]) if len(kidneys) else tissues.shape[2] // 2
     scale = rng.uniform(0.92, 1.1)
-    for k in range(tissues.shape[2]):
+    recede, end = _sacrum_from(tissues)
+    line[:recede, 1] -= 0.7 * np.arange(recede, 0, -1)
+    for k in range(end, tissues.shape[2]):
         x = ((np.arange(tissues.shape[0]) - line[k, 0])[:, None] * SPACING_MM) / scale
         y = ((np.arange(tissues.shape[1]) - line[k, 1])[None, :] * SPACING_MM) / scale
         below = (lumbar_top - k) * SPACING_MM
@@ -128,8 +149,7 @@ def from_back(direction: np.ndarray) -> np.ndarray:
 def draw_pelvis(tissues: np.ndarray, trunk: Trunk) -> None:
     """Draw iliac wings, sockets and sacrum around femurs that lie alone, into muscle and fat, in place."""
     femurs = np.isin(tissues, (Tissue.FEMUR_LEFT, Tissue.FEMUR_RIGHT))
-    hips = (tissues[:, :, : tissues.shape[2] // 3] == Tissue.BONE_UNSPECIFIED).sum()
-    if femurs.sum() * SPACING_MM**3 < 20_000 or hips * SPACING_MM**3 > 250_000:
+    if femurs.sum() * SPACING_MM**3 < 20_000:
         return
     top = int(np.flatnonzero(femurs.any((0, 1)))[-1])
     for k, radius, direction in trunk.slices(tissues.shape):
@@ -143,7 +163,17 @@ def draw_pelvis(tissues: np.ndarray, trunk: Trunk) -> None:
         plane = tissues[:, :, k]
         soft = np.isin(plane, (Tissue.MUSCLE, Tissue.FAT))
         plane[soft & wing & (beyond > voxels(0)) & (beyond < voxels(10))] = Tissue.BONE_UNSPECIFIED
-    socket = slice(max(0, top - round(voxels(45))), top + round(voxels(16)))
-    near = ndimage.distance_transform_edt(~femurs[:, :, socket], sampling=SPACING_MM)
-    part = tissues[:, :, socket]
-    part[(near > 3) & (near < 12) & np.isin(part, (Tissue.MUSCLE, Tissue.FAT))] = Tissue.BONE_UNSPECIFIED
+    _draw_sockets(tissues, femurs, top)
+
+
+def _draw_sockets(tissues: np.ndarray, femurs: np.ndarray, top: int) -> None:
+    """Bone 9 mm thick around the inner half of each femoral head, a joint's width away, in place."""
+    span = slice(max(0, top - round(voxels(42))), top + round(voxels(12)))
+    part = tissues[:, :, span]
+    near = ndimage.distance_transform_edt(~femurs[:, :, span], sampling=SPACING_MM)
+    x = np.arange(part.shape[0])[:, None, None]
+    middle = np.argwhere(femurs)[:, 0].mean()
+    heads = femurs[:, :, max(0, top - round(voxels(30))) : top].any((1, 2))
+    reach = np.abs(np.flatnonzero(heads) - middle)
+    inner = np.abs(x - middle) < np.median(reach)
+    part[(near > 3) & (near < 12) & inner & np.isin(part, (Tissue.MUSCLE, Tissue.FAT))] = Tissue.BONE_UNSPECIFIED
