@@ -8,7 +8,14 @@ from typing import Annotated
 
 import typer
 
-from assistant import commands_evaluate, commands_report, commands_train, commands_weights, gate_options
+from assistant import (
+    commands_evaluate,
+    commands_report,
+    commands_synthesize,
+    commands_train,
+    commands_weights,
+    gate_options,
+)
 from assistant.logs import install_clean_logs
 from assistant.model_option import ModelName
 from assistant.terminal import print_json, progress_bar, run_command, tell
@@ -26,6 +33,7 @@ commands_report.register(app)
 commands_evaluate.register(app)
 commands_weights.register(app)
 commands_train.register(app)
+commands_synthesize.register(app)
 
 CTPath = Annotated[Path, typer.Argument(metavar="CT", help="NIfTI file, DICOM folder, or a zip of either.")]
 JSONFlag = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]

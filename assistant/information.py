@@ -77,10 +77,7 @@ def _structure_table(rows: Sequence[Mapping[str, Any]]) -> str:
         count = sum(row["ability"] == each for row in rows)
         table.add_column(f"{words} ({count})", vertical="top")
     table.add_row(
-        *(
-            "\n".join(_structure_line(row) for row in rows if row["ability"] == each) or "none"
-            for each in ABILITIES
-        )
+        *("\n".join(_structure_line(row) for row in rows if row["ability"] == each) or "none" for each in ABILITIES)
     )
     console = Console(width=100)
     with console.capture() as captured:
