@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from assistant import benchmark, cli
+from assistant import benchmark, cli, commands_benchmark
 from assistant.benchmark import PHASES, Run, benchmark_ct, benchmark_table, peak_mib, time_answer
 from tests.fakes import BoxSegmenter
+from vision.benchmark import apart
 from vision.errors import InputRefused, ResourceError, UsageError
 from vision.io import write_ct
 from vision.phantom import make_phantom
@@ -144,3 +146,38 @@ def test_command_prints_json(
     told = json.loads(capsys.readouterr().out)
     assert len(told["runs"]) == 2
     assert told["seconds"]["follow_up"] == 1.0
+
+
+def test_options_may_stand_before_the_ct(
+    ct_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(benchmark, "_run_apart", lambda command: a_run())
+    monkeypatch.setattr(sys, "argv", ["bodymaps", "benchmark", "--runs", "1", "--json", str(ct_file)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert not ended.value.code
+    assert len(json.loads(capsys.readouterr().out)["runs"]) == 1
+
+
+def test_speed_command_measures_the_parts_that_are_wanted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = {"segmenter": "s", "load": 1.0, "encode": 1.0, "structures": {"liver": 1.0, "spleen": 1.0}, "found": 2}
+    told = json.dumps({**run, "peak_mib": 9.0, "gpu_mib": None})
+    done = subprocess.CompletedProcess([], 0, told, "")
+    monkeypatch.setattr(apart.subprocess, "run", lambda *command, **options: done)
+    words = ["speed", "--shape", "48x40x32", "--parts", "model,slices", "--slices", "8,16,24", "--runs", "1", "--json"]
+    monkeypatch.setattr(sys, "argv", ["bodymaps", "benchmark", *words])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert not ended.value.code
+    report = json.loads(capsys.readouterr().out)
+    assert report["shape"] == [48, 40, 32]
+    assert report["model"]["everything"] == 3.0
+    assert [row["slices"] for row in report["slices"]] == [8, 16, 24]
+
+
+@pytest.mark.parametrize("options", [{"shape": "512x512"}, {"shape": "axbxc"}, {"slices": "50,,100"}, {"slices": "0"}])
+def test_speed_command_refuses_what_are_no_numbers(options: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match="E_NUMBERS: --"):
+        commands_benchmark.speed(**options)
