@@ -154,6 +154,16 @@ def test_a_rectum_within_the_colon_is_cut_off_and_unknown() -> None:
     assert rectum.max() < colon.min()
 
 
+def test_a_few_voxels_of_femur_do_not_move_the_pelvis() -> None:
+    labels = np.zeros((40, 24, 20), dtype=np.uint8)
+    labels[8:32, 4:12] = Tissue.COLON
+    labels[8:32, 14:22] = Tissue.LIVER
+    labels[2:4, 2:4, 17:19] = Tissue.FEMUR_LEFT
+    done = complete_anatomy(labels, (5.0, 5.0, 5.0), frozenset({"colon", "liver", "femur_left"}))
+    assert done.annotated == {"colon", "liver"}
+    assert not belongs_to(done.tissues, "rectum").any()
+
+
 @pytest.mark.parametrize("tissue", list(RANGE_OF), ids=lambda tissue: tissue.name)
 def test_tissue_draws_from_a_row_of_the_table(tissue: Tissue) -> None:
     phases = hu_ranges()[RANGE_OF[tissue]]

@@ -114,7 +114,10 @@ def known_structures(tissues: np.ndarray, structures: frozenset[str]) -> frozens
 
 
 def _clean(tissues: np.ndarray) -> None:
-    """Drop crumbs, close small holes of vessels that were labelled by their surface, and drop arms, in place."""
+    """Drop arms, crumbs and stray femurs, and close holes of vessels that were labelled by their surface, in place.
+
+    Where femurs are decides where the pelvis is, so that a few voxels of one must not stand.
+    """
     keep_trunk(tissues)
     fill_heart(tissues)
     crumb = int(250 / SPACING_MM**3)
@@ -127,6 +130,10 @@ def _clean(tissues: np.ndarray) -> None:
             sizes[0] = sizes[1:].max()
             small = sizes < min(crumb, sizes[0])
             tissues[small[parts]] = Tissue.BODY_OTHER if (tissues == Tissue.BODY_OTHER).any() else Tissue.AIR
+    for code, name in ((Tissue.FEMUR_LEFT, "femur_left"), (Tissue.FEMUR_RIGHT, "femur_right")):
+        stray = tissues == code
+        if stray.sum() * SPACING_MM**3 / 1000 < LEAST_ML[name]:
+            tissues[stray] = Tissue.BODY_OTHER if (tissues == Tissue.BODY_OTHER).any() else Tissue.AIR
     for code in _TUBES:
         for k in np.flatnonzero((tissues == code).any((0, 1))):
             plane = tissues[:, :, k]

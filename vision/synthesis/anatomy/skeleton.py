@@ -82,6 +82,7 @@ def draw_spine(tissues: np.ndarray, rng: np.random.Generator) -> None:
     lumbar_top = int(kidneys[-1]) if len(kidneys) else tissues.shape[2] // 2
     scale = rng.uniform(0.92, 1.1)
     recede, end = _sacrum_from(tissues)
+    recede = min(recede, len(line))
     line[:recede, 1] -= 0.7 * np.arange(recede, 0, -1)
     for k in range(end, tissues.shape[2]):
         x = ((np.arange(tissues.shape[0]) - line[k, 0])[:, None] * SPACING_MM) / scale
