@@ -152,8 +152,8 @@ def open_nowhere() -> Any:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"parts": ("model", "speed")}, "E_PART: No part of the benchmark is called 'speed'"),
-        ({"parts": ()}, "E_PART"),
+        ({"parts": ("model", "speed")}, "E_BENCHMARK_PART: No part of the benchmark is called 'speed'"),
+        ({"parts": ()}, "E_BENCHMARK_PART"),
         ({"runs": 0}, "E_RUNS"),
         ({"windows": 0}, "E_RUNS"),
         ({"slices": (0, 10)}, "E_RUNS"),
@@ -242,8 +242,8 @@ def ends(monkeypatch: pytest.MonkeyPatch, code: int, stdout: str = "", stderr: s
 def test_process_apart_gives_its_result_or_what_went_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     ends(monkeypatch, 0, 'a library says hello\n{"seconds": 1}\n')
     assert run_apart("segment", {}) == {"seconds": 1}
-    ends(monkeypatch, apart_module.REFUSED, '["E_EXTRA", "No MONAI.", "Run: pip install it."]\n')
-    with pytest.raises(ResourceError, match=r"E_EXTRA: No MONAI\. Run: pip install it\."):
+    ends(monkeypatch, UsageError.exit_code, '["E_EXTRA", "No MONAI.", "Run: pip install it."]\n')
+    with pytest.raises(UsageError, match=r"E_EXTRA: No MONAI\. Run: pip install it\."):
         run_apart("nnunet", {})
     ends(monkeypatch, -9)
     with pytest.raises(ResourceError, match="E_KILLED: The measurement 'segment' was ended by signal 9"):
@@ -256,7 +256,7 @@ def test_process_apart_gives_its_result_or_what_went_wrong(monkeypatch: pytest.M
 
 def test_real_process_apart_refuses_in_its_own_words() -> None:
     values = {"windows": 0}
-    with pytest.raises(ResourceError, match="E_RUNS: Nothing can be timed in 0 windows"):
+    with pytest.raises(UsageError, match="E_RUNS: Nothing can be timed in 0 windows"):
         run_apart("nnunet", values)
 
 

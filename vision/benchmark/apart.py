@@ -11,18 +11,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from vision.errors import ResourceError, UserError
+from vision.errors import Cancelled, InputRefused, ResourceError, UsageError, UserError, WeightsError
 
 TASKS = ("segment", "nnunet", "engines")
-REFUSED = 3
-"""Exit code of a task that told a UserError: its code, what and remedy, as a JSON list."""
+ERRORS = {error.exit_code: error for error in (InputRefused, UsageError, ResourceError, WeightsError, Cancelled)}
+"""Exit code of a task that refused -> its error, whose code, what and remedy it printed as a JSON list."""
 
 
 def run_apart(task: str, values: dict[str, Any]) -> dict[str, Any]:
     """The result of a task in a fresh process.
 
-    Raises the code, what and remedy of a UserError of the task as ResourceError, E_KILLED for a process that the
-    system ended, and E_BENCHMARK for one that ended without a result.
+    Raises the UserError that the task ended with, ResourceError E_KILLED for a process that the system ended, and
+    E_BENCHMARK for one that ended without a result.
     """
     done = subprocess.run(
         [sys.executable, "-m", "vision.benchmark.apart", task],
@@ -35,8 +35,9 @@ def run_apart(task: str, values: dict[str, Any]) -> dict[str, Any]:
     if done.returncode == 0 and said:
         result: dict[str, Any] = json.loads(said[-1])
         return result
-    if done.returncode == REFUSED and said:
-        raise ResourceError(*json.loads(said[-1]))
+    if done.returncode in ERRORS and said:
+        code, what, remedy = json.loads(said[-1])
+        raise ERRORS[done.returncode](code, what, remedy)
     if done.returncode < 0:
         raise ResourceError(
             "E_KILLED", f"The measurement {task!r} was ended by signal {-done.returncode}.", "Free memory; try again."
@@ -89,7 +90,7 @@ def main() -> int:
         result = run_here(sys.argv[1], json.load(sys.stdin))
     except UserError as error:
         print(json.dumps([error.code, error.what, error.remedy]))
-        return REFUSED
+        return error.exit_code
     print(json.dumps(result))
     return 0
 

@@ -44,7 +44,7 @@ class SpeedPlan:
         unknown = [part for part in self.parts if part not in PARTS]
         if unknown or not self.parts:
             what = f"No part of the benchmark is called {', '.join(unknown)[:60]!r}."
-            raise UsageError("E_PART", what, f"Parts: {', '.join(PARTS)}.")
+            raise UsageError("E_BENCHMARK_PART", what, f"Parts: {', '.join(PARTS)}.")
         if min(self.runs, self.windows) < 1 or any(count < 1 for count in self.slices):
             raise UsageError("E_RUNS", "Nothing can be timed in no runs, windows or slices.", "Give 1 or more of each.")
 
@@ -117,7 +117,7 @@ def benchmark_speed(
 ) -> SpeedReport:
     """Measure the parts of a plan on a CT.
 
-    Raises WeightsError E_MODEL for a model that is not installed, ResourceError for the model's part when it fails.
+    Raises WeightsError E_MODEL for a model that is not installed, and what its part ends with.
     """
     find_model(plan.model)
     missing: dict[str, str] = {}
@@ -202,7 +202,7 @@ def _or_missing(part: str, values: dict[str, Any], apart: Apart, missing: dict[s
     """The result of a part, or None and in `missing` what it needs."""
     try:
         return apart(part, values)
-    except ResourceError as error:
+    except (UsageError, ResourceError) as error:
         missing[part] = f"{error.what} {error.remedy}"
         return None
 
