@@ -28,7 +28,7 @@ from vision.training.export import export_run, read_run
 from vision.training.loss import partial_label_loss
 from vision.training.passes import TrainingPass, blocked
 from vision.training.patches import Patch, PatchConfig, draw_patch
-from vision.training.recipe import RecipeConfig, positive_weights, train
+from vision.training.recipe import RecipeConfig, train
 from vision.training.scanner import Scanner, draw_scanner
 from vision.training.supply import PatchSupply, Source, SupplyConfig
 from vision.training.validation import validate
@@ -102,6 +102,18 @@ def test_a_perfect_answer_costs_almost_nothing_and_a_wrong_one_much() -> None:
     logits = target.float() * 40 - 20
     assert float(partial_label_loss(logits, target, annotated)) < 1e-3
     assert float(partial_label_loss(-logits, target, annotated)) > 10
+
+
+def test_a_structure_of_few_voxels_pulls_as_hard_as_a_large_one() -> None:
+    """Where nothing is found yet: the pull on all voxels of a structure together, 4 of 4,000 against 1,000."""
+    pulls = []
+    for count in (4, 1000):
+        logits = torch.full((1, 1, 4000), -7.0, requires_grad=True)
+        target = torch.arange(4000)[None, None] < count
+        partial_label_loss(logits, target, torch.ones(1, 1, dtype=torch.bool)).backward()
+        assert logits.grad is not None
+        pulls.append(float(logits.grad[target].abs().sum()))
+    assert pulls[0] > 0.4 * pulls[1]
 
 
 def test_an_absent_structure_teaches_by_cross_entropy_alone() -> None:
@@ -323,7 +335,7 @@ def test_only_what_is_annotated_moves_the_words(seed: int) -> None:
     network = UniversalNetwork(network_of())
     case = case_of("liver")
     patch = draw_patch(case, config=SMALL, spacing_mm=3.0, air_hu=-125.0, rng=np.random.default_rng(seed))
-    losses = TrainingPass(network, torch.ones(3))(patch, torch.arange(8))
+    losses = TrainingPass(network)(patch, torch.arange(8))
     (losses.coarse + losses.fine).backward()
     moved = network.phrases.structure.grad
     assert moved is not None
@@ -333,7 +345,7 @@ def test_only_what_is_annotated_moves_the_words(seed: int) -> None:
 
 def test_the_near_view_leaves_the_wide_one_alone() -> None:
     network = UniversalNetwork(network_of())
-    losses = TrainingPass(network, torch.ones(3))(patch_of(0), torch.arange(8))
+    losses = TrainingPass(network)(patch_of(0), torch.arange(8))
     losses.fine.backward()
     assert network.backbone.unet.stem.weight.grad is None  # type: ignore[union-attr]
     assert network.fine.stem.weight.grad is not None
@@ -350,12 +362,6 @@ def test_truth_is_laid_out_as_logits_are(stride: int) -> None:
 def test_truth_of_another_stride_is_refused() -> None:
     with pytest.raises(ValueError, match="stride 3 is neither 1 nor 2"):
         blocked(torch.zeros(1, 6, 6, 6, dtype=torch.bool), 3)
-
-
-def test_small_structures_weigh_more() -> None:
-    weights = positive_weights(source_of(case_of()), STRUCTURES)
-    assert float(weights[1]) > float(weights[0]) > 1.0
-    assert float(weights[2]) == 20.0
 
 
 def supply_of(source: Source, first: int, config: SupplyConfig | None = None) -> PatchSupply:

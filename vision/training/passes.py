@@ -28,17 +28,15 @@ class TrainingPass(nn.Module):
     Only the annotated structures are asked for, so nothing at all flows from the others.
     """
 
-    def __init__(self, network: UniversalNetwork, positive_weight: Tensor) -> None:
+    def __init__(self, network: UniversalNetwork) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("positive_weight", positive_weight, persistent=False)
-        self.positive_weight: Tensor
 
     def forward(self, patch: Patch, sub_voxels: Tensor) -> Losses:
         network, config = self.network, self.network.config
         known = patch.annotated.nonzero()[:, 0]
         names = tuple(config.structures[int(number)] for number in known)
-        members, weight = patch.members[known], self.positive_weight[known]
+        members = patch.members[known]
         annotated = torch.ones(1, len(known), dtype=torch.bool, device=known.device)
         queries = network.queries(names)
         features = network.see(scale_hu(patch.hu, config.window_hu)[None])
@@ -46,7 +44,7 @@ class TrainingPass(nn.Module):
         picked = sub_voxels if stride > 1 else torch.zeros(1, dtype=torch.long)
         blocks = network.coarse(features, queries, picked)
         truth = blocked(targets(patch.tissues, members), stride)[:, :, picked]
-        coarse_loss = partial_label_loss(blocks.flatten(2).float(), truth.flatten(2), annotated, positive_weight=weight)
+        coarse_loss = partial_label_loss(blocks.flatten(2).float(), truth.flatten(2), annotated)
         near = tuple(n // 2 for n in patch.fine_tissues.shape)
         window = tuple(
             slice(int(first) // stride, (int(first) + n) // stride)

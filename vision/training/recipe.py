@@ -22,7 +22,6 @@ from tqdm import tqdm
 
 from vision.io.files.atomic import write_text
 from vision.models.universal.network import UniversalConfig, UniversalNetwork
-from vision.synthesis.anatomy import label_members
 from vision.training.cases import TrainingCase
 from vision.training.passes import TrainingPass
 from vision.training.patches import Patch
@@ -90,9 +89,8 @@ class _Run:
         if start is not None:
             network.load_state_dict({**network.state_dict(), **_fitting(network, start)})
         network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        weight = positive_weights(source, config.network.structures)
         optimiser = torch.optim.AdamW(_groups(network, config), weight_decay=config.weight_decay)
-        self.inner = TrainingPass(network, weight)
+        self.inner = TrainingPass(network)
         self.passes, self.optimiser = self.accelerator.prepare(self.inner, optimiser)
         self.network = network
         self.average = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
@@ -220,26 +218,6 @@ class _Run:
             part,
         )
         part.replace(self.checkpoint)
-
-
-def positive_weights(source: Source, structures: tuple[str, ...]) -> Tensor:
-    """(C,) BCE weight of voxels inside each structure: small ones, that a network first learns to leave out, get more.
-
-    The square root of how much smaller than 500 mL they are on average in the sources, between 1 and 20.
-    """
-    volumes: list[list[float]] = [[] for _ in structures]
-    for case in source.cases:
-        counts = np.bincount(case.tissues.ravel(), minlength=256)
-        for number in np.flatnonzero(case.annotated):
-            volumes[number].append(float(counts[case.members[number]].sum()))
-    members = label_members()
-    for anatomy in source.anatomies:
-        counts = np.bincount(anatomy.tissues.ravel(), minlength=256)
-        for number, name in enumerate(structures):
-            if name in anatomy.annotated:
-                volumes[number].append(float(counts[list(members[name])].sum()))
-    mean_ml = [max(0.5, float(np.mean(voxels or [0.0])) * 1.5**3 / 1000) for voxels in volumes]
-    return torch.tensor([float(np.clip(np.sqrt(500.0 / volume), 1.0, 20.0)) for volume in mean_ml])
 
 
 def _groups(network: UniversalNetwork, config: RecipeConfig) -> list[dict[str, Any]]:
