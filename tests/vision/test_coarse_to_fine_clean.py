@@ -33,12 +33,14 @@ LARGE, MIDDLE, SMALL = ((2, 12), (2, 12), (2, 12)), ((20, 26), (20, 26), (20, 26
     ],
 )
 def test_pieces_stay_by_their_share_and_volume(share: float, least_ml: float, stays: tuple) -> None:
-    kept = clean.keep_pieces(boxes(LARGE, MIDDLE, SMALL), share=share, least_ml=least_ml, voxel_ml=1.5**3 / 1000)
+    kept = clean.keep_pieces(boxes(LARGE, MIDDLE, SMALL), least_share=share, least_ml=least_ml, voxel_ml=1.5**3 / 1000)
     np.testing.assert_array_equal(kept, boxes(*stays))
 
 
 def test_of_two_equal_pieces_one_is_the_largest() -> None:
-    kept = clean.keep_pieces(boxes(LARGE, ((20, 30), (20, 30), (20, 30))), share=1.0, least_ml=0.0, voxel_ml=0.001)
+    kept = clean.keep_pieces(
+        boxes(LARGE, ((20, 30), (20, 30), (20, 30))), least_share=1.0, least_ml=0.0, voxel_ml=0.001
+    )
     assert kept.sum() == 1000
 
 
@@ -47,12 +49,12 @@ def test_pieces_of_a_few_voxels_are_told_apart(shape: tuple[int, int, int]) -> N
     voxels = np.zeros(shape, dtype=bool)
     voxels[0, 0, 0] = voxels[0, 0, 2] = True
     assert clean.label_pieces(voxels)[1] == 2
-    assert clean.keep_pieces(voxels, share=1.0, least_ml=0.0, voxel_ml=0.001).sum() == 1
+    assert clean.keep_pieces(voxels, least_share=1.0, least_ml=0.0, voxel_ml=0.001).sum() == 1
 
 
 def test_a_mask_that_is_all_too_small_is_empty() -> None:
-    assert not clean.keep_pieces(boxes(SMALL), share=1.0, least_ml=1.0, voxel_ml=0.001).any()
-    assert not clean.keep_pieces(boxes(), share=1.0, least_ml=0.0, voxel_ml=0.001).any()
+    assert not clean.keep_pieces(boxes(SMALL), least_share=1.0, least_ml=1.0, voxel_ml=0.001).any()
+    assert not clean.keep_pieces(boxes(), least_share=1.0, least_ml=0.0, voxel_ml=0.001).any()
 
 
 def test_an_enclosed_hole_is_filled_and_an_open_one_is_not() -> None:
@@ -111,7 +113,7 @@ def test_cleaning_rows_fit_their_structure(name: str) -> None:
     rules = clean.cleaning_of(name)
     assert by_name(name).name == name
     assert (rules.crossing_mm is not None) == bool(by_name(name).side)
-    assert 0 < rules.share <= 1
+    assert 0 < rules.least_share <= 1
     assert 0 < rules.least_ml <= 5
 
 

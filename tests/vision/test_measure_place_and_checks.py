@@ -158,7 +158,7 @@ def test_components_of_a_single_row_of_voxels_are_told_apart(axis: int):
     mask = Mask(row, Grid.from_spacing((9, 9, 9), (1.0, 1.0, 1.0)), "liver")
     assert [part.count for part in components(mask)] == [2, 1, 1]
     assert largest_component(mask).count == 2
-    kept = keep_pieces(row, share=1.0, least_ml=0.0, voxel_ml=1.0)
+    kept = keep_pieces(row, least_share=1.0, least_ml=0.0, voxel_ml=1.0)
     assert np.array_equal(kept, largest_component(mask).voxels)
 
 

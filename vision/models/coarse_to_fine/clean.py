@@ -23,10 +23,13 @@ SMALLEST_LESION_ML = 0.06
 
 @dataclass(frozen=True)
 class Cleaning:
-    """`share`: pieces of at least this share of the largest stay, 1 keeps the largest alone. `least_ml`: no piece is
-    smaller. `crossing_mm`: how far a structure of one side may reach over the midline, None where it has no side."""
+    """The rules for one structure.
 
-    share: float
+    Pieces of at least `least_share` of the largest and of `least_ml` stay; a share of 1 keeps the largest alone.
+    `crossing_mm` is how far a structure of one side may reach over the midline, None where it has no side.
+    """
+
+    least_share: float
     least_ml: float
     holes: Holes
     crossing_mm: float | None = None
@@ -74,7 +77,9 @@ def cleaning_of(structure: str) -> Cleaning:
 
 def clean(voxels: np.ndarray, cleaning: Cleaning, *, spacing_mm: tuple[float, float, float]) -> np.ndarray:
     """Pieces, then holes. (I, J, K) bool, axes in RAS order."""
-    kept = keep_pieces(voxels, share=cleaning.share, least_ml=cleaning.least_ml, voxel_ml=_millilitres(spacing_mm))
+    kept = keep_pieces(
+        voxels, least_share=cleaning.least_share, least_ml=cleaning.least_ml, voxel_ml=_millilitres(spacing_mm)
+    )
     if cleaning.holes == "enclosed":
         return fill_enclosed(kept)
     if cleaning.holes == "in slices":
@@ -82,8 +87,8 @@ def clean(voxels: np.ndarray, cleaning: Cleaning, *, spacing_mm: tuple[float, fl
     return kept
 
 
-def keep_pieces(voxels: np.ndarray, *, share: float, least_ml: float, voxel_ml: float) -> np.ndarray:
-    """The 26-connected pieces of at least `least_ml` and `share` of the largest; a share of 1 is the largest alone."""
+def keep_pieces(voxels: np.ndarray, *, least_share: float, least_ml: float, voxel_ml: float) -> np.ndarray:
+    """The 26-connected pieces of at least `least_ml` and of a share of the largest; of 1, the largest alone."""
     box = box_of(voxels)
     if box is None:
         return voxels
@@ -92,9 +97,9 @@ def keep_pieces(voxels: np.ndarray, *, share: float, least_ml: float, voxel_ml: 
     labels, count = cc3d.connected_components(inside, connectivity=26, return_N=True)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     sizes[0] = 0
-    stays = (sizes >= share * sizes.max()) & (sizes * voxel_ml >= least_ml)
+    stays = (sizes >= least_share * sizes.max()) & (sizes * voxel_ml >= least_ml)
     stays[0] = False
-    if share >= 1:
+    if least_share >= 1:
         stays &= np.arange(count + 1) == int(sizes.argmax())
     kept = np.zeros_like(voxels)
     kept[box] = stays[labels][:-1, :-1, :-1]

@@ -97,7 +97,7 @@ def find(
         return _cleaned(probability, look.grid, whole, wanted, step=1)
     proposed = _allowed(probability >= PROPOSED, whole, wanted, step=1, coarse_mm=look.grid.spacing_mm[0])
     rules = wanted.cleaning
-    box = box_of(keep_pieces(proposed, share=rules.share, least_ml=0.0, voxel_ml=look.grid.voxel_ml))
+    box = box_of(keep_pieces(proposed, least_share=rules.least_share, least_ml=0.0, voxel_ml=look.grid.voxel_ml))
     if box is None:
         return None
     region = plan_region(
