@@ -14,7 +14,7 @@ from vision.geometry import CTVolume
 from vision.io import ASK, Choices
 from vision.segmenter import Progress, Segmenter, no_progress
 
-DEFAULT_MODEL = "compact"
+DEFAULT_MODEL = "universal"
 
 
 def open_ct(

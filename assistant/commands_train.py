@@ -67,8 +67,12 @@ def export(
     run: Annotated[Path, typer.Argument(help="Folder that 'train vision' wrote.")],
     out: OutFolder,
     name: Annotated[str, typer.Option(help="Name of the model.")] = "universal",
+    leave_out: Annotated[
+        str, typer.Option(help="Structures that it is not to answer, by table name, comma between.")
+    ] = "",
 ) -> None:
     """Turn a training run into safetensors and their description."""
     from vision.training.export import export_run
 
-    tell(f"Saved {export_run(run, out, name=name)}")
+    left_out = frozenset(word.strip() for word in leave_out.split(",") if word.strip())
+    tell(f"Saved {export_run(run, out, name=name, leave_out=left_out)}")

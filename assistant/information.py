@@ -23,7 +23,9 @@ def describe_installation() -> dict[str, Any]:
     """Everything `bodymaps info` tells, as plain JSON values."""
     models = read_models()
     segmented = frozenset(name for model in models.values() for name in model.channels)
-    taught = {name: words for model in models.values() for name, words in model.trained_on.items()}
+    taught = {
+        name: words for model in models.values() for name, words in model.trained_on.items() if name in model.channels
+    }
     return {
         "software": software_version(),
         "schema_version": SCHEMA_VERSION,

@@ -17,7 +17,6 @@ SHORTEST_SENTENCE = 8
 OUR_OWN_NAMES = {
     ("vision/models/weights_file.py", "file.name"),
     ("vision/models/registry.py", "description.name"),
-    ("vision/models/compact_segmenter.py", "entry.file.name"),
     ("vision/io/write.py", "structure.name"),
     ("assistant/batch/marker.py", "folder.name"),
 }

@@ -225,5 +225,5 @@ def test_shipped_model_lets_no_canary_out(kind: str, tmp_path: Path) -> None:
     path = INPUTS[kind](tmp_path)
     ran = run(tmp_path, "ask", str(path), QUESTION, "--out", str(tmp_path / "out"), "--json", program=RUN)
     assert ran.code == 0, ran.err
-    assert "compact (" in ran.out
+    assert "universal (" in ran.out
     assert ran.leaks == {}

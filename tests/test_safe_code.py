@@ -158,7 +158,7 @@ def test_unsafe_code_is_found(code: str) -> None:
 @pytest.mark.parametrize(
     ("code", "where"),
     [
-        ("network.eval()", "vision/models/compact.py"),
+        ("network.eval()", "vision/models/runtime.py"),
         ("demo.launch(share=False)", "assistant/serve/page/build.py"),
         ("re.compile('a')", "vision/io/hu.py"),
         ("numpy.load(file)", "vision/io/hu.py"),

@@ -31,7 +31,7 @@ class Segmenter(Protocol):
     """Voxels to masks. Encode once, ask many."""
 
     name: str
-    """Shown in answers and reports, e.g. 'compact-8 (weights 3f2a...)'."""
+    """Shown in answers and reports, e.g. 'universal (3f2a91bc) on cpu, bfloat16'."""
 
     structures: frozenset[str]
     """Names of the structure table that it can segment itself; derived ones (pancreas parts) are not listed."""

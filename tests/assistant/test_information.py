@@ -18,7 +18,7 @@ SHA256 = "ab" * 32
 def described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """An installation with one model of two structures whose weights are missing."""
     file = tmp_path / "small.safetensors"
-    model = ModelEntry("small", file, tmp_path / "small.md", SHA256, ("liver", "liver_lesion"), {})
+    model = ModelEntry("small", file, tmp_path / "small.md", SHA256, ("liver", "liver_lesion"), {}, "universal")
     monkeypatch.setattr(information, "read_models", lambda: {"small": model})
     return information.describe_installation()
 

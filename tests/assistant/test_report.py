@@ -76,7 +76,7 @@ def a_record(*, question: str = "Generate a report.", report: Report | None = No
         warnings=(WarningRecord(code="W_PARTIAL", text="The scan does not cover the whole abdomen."),),
         plan=(SkillCall(name="segment", arguments={"structures": ["liver", "colon"]}),),
         planner="rules",
-        segmenter="compact-8 (3f2a91bc)",
+        segmenter="universal (3f2a91bc)",
         ct={"shape": [248, 192, 122], "spacing_mm": [1.5, 1.5, 2.5], "axcodes": "RAS", "facts": {"kvp": 120}},
     )
 

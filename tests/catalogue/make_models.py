@@ -15,11 +15,13 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
-from vision.models.compact import CompactConfig, CompactUNet
 from vision.models.description import check_network, network_hash
+from vision.models.kinds import UNIVERSAL
 from vision.models.registry import ModelEntry, find_model
+from vision.models.universal.network import UniversalConfig, UniversalNetwork
 
-TINY = CompactConfig(channels=("liver", "spleen"), widths=(4, 8))
+TINY = UniversalConfig(("liver", "spleen"), widths=(4, 8), fine_widths=(4, 8), query_width=4, hidden=4)
+"""The smallest network that has every part."""
 MARKER = "code-was-run"
 
 Tensors = dict[str, torch.Tensor]
@@ -27,17 +29,21 @@ FolderMaker = Callable[[Path], object]
 """Fills an empty folder with a model called 'tiny'."""
 
 
-def tiny_tensors(config: CompactConfig = TINY) -> Tensors:
+def tiny_tensors(config: UniversalConfig = TINY) -> Tensors:
     """The weights of an untrained network as they ship, float16."""
     torch.manual_seed(3)
-    return {name: tensor.half() for name, tensor in CompactUNet(config).state_dict().items()}
+    return {name: tensor.half() for name, tensor in UniversalNetwork(config).state_dict().items()}
 
 
-def description_of(content: bytes, config: CompactConfig = TINY) -> dict[str, Any]:
+def description_of(content: bytes, config: UniversalConfig = TINY) -> dict[str, Any]:
     """The description that fits some weights."""
     network = config.to_dict()
-    checksum = hashlib.sha256(content).hexdigest()
-    return {"network": network, "sha256": checksum, "network_sha256": network_hash(check_network(network))}
+    return {
+        "kind": UNIVERSAL,
+        "network": network,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "network_sha256": network_hash(check_network(network, kind=UNIVERSAL)),
+    }
 
 
 def put_model(folder: Path, content: bytes, description: Mapping[str, Any] | None = None) -> Path:

@@ -33,10 +33,11 @@ from tests.catalogue.row import Row
 from tests.vision.small_files import nifti_gz
 from vision.errors import WeightsError
 from vision.models.checkpoints.convert import open_checkpoint
-from vision.models.compact_segmenter import load_compact
+from vision.models.coarse_to_fine import load_universal
 from vision.models.registry import find_model
 
-FIRST = "'stem.weight'"
+STEM, HEAD = "backbone.unet.stem", "head.controller"
+FIRST = f"'{STEM}.weight'"
 
 
 def unloadable(number: int, name: str, code: str, said: str, make: FolderMaker, *, why: str = "") -> Row:
@@ -45,7 +46,7 @@ def unloadable(number: int, name: str, code: str, said: str, make: FolderMaker, 
     def check(folder: Path) -> None:
         make(folder)
         with pytest.raises(WeightsError, match=f"^{code}:") as refusal:
-            load_compact(find_model("tiny", folder), device="cpu")
+            load_universal(find_model("tiny", folder), device="cpu")
         assert said in str(refusal.value)
         assert refusal.value.remedy.endswith(".")
         assert refusal.value.exit_code == 6
@@ -121,8 +122,8 @@ def _flip_last(content: bytes) -> bytes:
 
 
 def _twice(content: bytes) -> bytes:
-    entry = b'"head.bias"'
-    text = content.replace(b'"stem.bias"', entry)
+    entry = b'"backbone.unet.encoder.0.first.weight"'
+    text = content.replace(b'"backbone.unet.encoder.1.first.weight"', entry)
     assert text != content
     return text
 
@@ -133,15 +134,21 @@ def _set(key: str, value: float) -> FolderMaker:
 
 def _damaged() -> tuple[Row, ...]:
     nonfinite = tuple(
-        unloadable(114, f"weights with {name}", "E_WEIGHTS_NONFINITE", "'up.0.bias'", _set("up.0.bias", value))
+        unloadable(
+            114,
+            f"weights with {name}",
+            "E_WEIGHTS_NONFINITE",
+            "'backbone.unet.up.0.bias'",
+            _set("backbone.unet.up.0.bias", value),
+        )
         for name, value in (("NaN", np.nan), ("infinity", np.inf))
     )
-    row_of_last = header_of(lambda header: header["stem.weight"].update(shape=[4, 8, 3, 3]))
-    same = ("encoder.0.first_norm.bias", "encoder.0.first_norm.weight")
+    row_of_last = header_of(lambda header: header[f"{STEM}.weight"].update(shape=[4, 8, 3, 3]))
+    same = ("backbone.unet.encoder.0.first_norm.bias", "backbone.unet.encoder.0.first_norm.weight")
     moved = header_of(lambda header: header[same[0]].update(data_offsets=header[same[1]]["data_offsets"]))
-    kind = header_of(lambda header: header["stem.weight"].update(dtype="I64"))
-    infinite = header_of(lambda header: header["stem.weight"].update(shape=[10**30, 8, 3, 3, 3]))
-    negative = header_of(lambda header: header["stem.weight"].update(data_offsets=[-2, 10]))
+    kind = header_of(lambda header: header[f"{STEM}.weight"].update(dtype="I64"))
+    infinite = header_of(lambda header: header[f"{STEM}.weight"].update(shape=[10**30, 8, 3, 3, 3]))
+    negative = header_of(lambda header: header[f"{STEM}.weight"].update(data_offsets=[-2, 10]))
     return (
         corrupt("no byte", "no safetensors", bytes_of(lambda content: b"")),
         corrupt("text", "no safetensors", bytes_of(lambda content: b"not weights")),
@@ -161,9 +168,13 @@ def _damaged() -> tuple[Row, ...]:
         unloadable(114, "no weights", "E_WEIGHTS_MISSING", "is not there", without_weights(lambda path: None)),
         unloadable(114, "folder as weights", "E_WEIGHTS_MISSING", "is not there", without_weights(Path.mkdir)),
         unloadable(114, "pipe as weights", "E_WEIGHTS_MISSING", "is not there", without_weights(os.mkfifo)),
-        mismatched("tensor missing", "lacks the tensor 'head.bias'", weights_of(lambda t: t.pop("head.bias"))),
+        mismatched(
+            "tensor missing", "lacks the tensor 'head.controller.bias'", weights_of(lambda t: t.pop(f"{HEAD}.bias"))
+        ),
         mismatched("tensor too many", "'extra'", weights_of(lambda t: t.update(extra=torch.zeros(3)))),
-        mismatched("tensor of another shape", FIRST, weights_of(lambda t: t.update({"stem.weight": torch.zeros(3)}))),
+        mismatched(
+            "tensor of another shape", FIRST, weights_of(lambda t: t.update({f"{STEM}.weight": torch.zeros(3)}))
+        ),
         *nonfinite,
     )
 
@@ -174,7 +185,7 @@ def _flip(folder: Path) -> None:
 
 
 def _swap(description: dict[str, Any]) -> None:
-    description["network"]["channels"] = ["spleen", "liver"]
+    description["network"]["structures"] = ["spleen", "liver"]
 
 
 def _foreign() -> tuple[Row, ...]:
@@ -203,25 +214,32 @@ def _network(**values: object) -> Callable[[dict[str, Any]], object]:
     return lambda description: description["network"].update(values)
 
 
+def _described(**values: object) -> Callable[[dict[str, Any]], object]:
+    return lambda description: description.update(values)
+
+
 def _misdescribed() -> tuple[Row, ...]:
     row, text = described_wrongly, written_wrongly
     return (
         row("unknown key", "nearest known one is 'recipe'", lambda d: d.update(recipes={})),
-        row("unknown key of the network", "nearest known one is 'channels'", _network(chanels=["liver"])),
+        row("unknown key of the network", "nearest known one is 'structures'", _network(structure=["liver"])),
         row("no hash", "lacks the key 'sha256'", lambda d: d.pop("sha256")),
         row("no widths", "lacks the key 'widths'", lambda d: d["network"].pop("widths")),
         row("hash that is none", "64 hexadecimal", lambda d: d.update(sha256=7)),
         row("steps of 400 digits", "trained_steps", lambda d: d.update(trained_steps=10**400)),
         row("steps below 0", "trained_steps", lambda d: d.update(trained_steps=-1)),
-        row("names left out as one text", "left_out", lambda d: d.update(left_out="liver")),
-        row("unknown kind", "kind is none of compact, universal", lambda d: d.update(kind="other")),
+        row("names left out as one text", "left_out", _described(left_out="liver")),
+        row("structure left out that the network lacks", "left_out names 'aorta'", _described(left_out=["aorta"])),
+        row("every structure left out", "left_out leaves no structure", _described(left_out=["spleen", "liver"])),
+        row("no kind", "lacks the key 'kind'", lambda d: d.pop("kind")),
+        row("unknown kind", "kind is none of universal, suprem", lambda d: d.update(kind="other")),
         row("calibration as text", "not a slope and an intercept", lambda d: d.update(calibration={"liver": "1 0"})),
         row("recipe as a list", "recipe", lambda d: d.update(recipe=[1])),
         row("network as a list", "network is not an object", lambda d: d.update(network=[])),
-        row("unknown structure", "nearest: liver", _network(channels=["livr", "spleen"])),
-        row("structure twice", "different structures", _network(channels=["liver", "liver"])),
-        row("structures as numbers", "different structures", _network(channels=[1, 2])),
-        row("no structure", "different structures", _network(channels=[])),
+        row("unknown structure", "nearest: liver", _network(structures=["livr", "spleen"])),
+        row("structure twice", "different structures", _network(structures=["liver", "liver"])),
+        row("structures as numbers", "different structures", _network(structures=[1, 2])),
+        row("no structure", "different structures", _network(structures=[])),
         row("width of a billion", "widths", _network(widths=[10**9])),
         row("width that is true", "widths", _network(widths=[True])),
         row("a hundred levels", "widths", _network(widths=[4] * 100)),
@@ -257,7 +275,7 @@ def _without_network(folder: Path) -> None:
             patch.setattr(socket, name, no_network)
         answer = ask(path, "Segment the liver and give its volume.", out=folder / "out")
     assert answer.findings[0].structure == "liver"
-    assert answer.record.segmenter.startswith("compact (")
+    assert answer.record.segmenter.startswith("universal (")
     assert (folder / "out" / "answer.json").is_file()
 
 

@@ -138,7 +138,7 @@ def test_name_of_another_model_is_refused(tmp_path: Path, tensors: Tensors, own_
     checkpoint = open_checkpoint(save_checkpoint(tmp_path / "published.pth", tensors))
     write_model(checkpoint, "mine")
     before = (own_models / "mine.json").read_bytes()
-    for name, folder in (("mine", None), ("compact", None), ("compact", tmp_path / "elsewhere")):
+    for name, folder in (("mine", None), ("universal", None), ("universal", tmp_path / "elsewhere")):
         with pytest.raises(WeightsError, match=rf"^E_MODEL_NAME: A model is called {name} already\."):
             write_model(checkpoint, name, folder)
     assert (own_models / "mine.json").read_bytes() == before
@@ -185,7 +185,7 @@ def test_command_converts_and_lists(
     streams = capsys.readouterr()
     rows = {words[1]: words for words in map(str.split, streams.out.splitlines()) if len(words) > 3}
     assert rows["mine"][3::2] == ["suprem_unet", "9", read_models()["mine"].sha256[:8], "there"]
-    assert "compact" in rows
+    assert "universal" in rows
     assert str(own_models) in streams.err
 
 
@@ -246,7 +246,7 @@ def test_chat_gets_the_model_by_name(tmp_path: Path, tensors: Tensors, own_model
     segmenter, _ = engine_of("mine").start()
     assert segmenter.name.startswith("mine (")
     assert segmenter is api.named_segmenter("mine")
-    with pytest.raises(WeightsError, match=r"^E_MODEL: No model is called 'other'; installed: compact, mine"):
+    with pytest.raises(WeightsError, match=r"^E_MODEL: No model is called 'other'; installed: universal, mine"):
         engine_of("other")
 
 

@@ -20,7 +20,9 @@ from vision.models.checkpoints.layouts import SUPREM_HU
 from vision.models.checkpoints.networks import build_network
 from vision.models.checkpoints.sliding import CERTAIN, slide, window_starts
 from vision.models.checkpoints.windowed import WindowedSegmenter, WindowedState, body_box
+from vision.models.coarse_to_fine import UniversalSegmenter
 from vision.models.loading import load_segmenter
+from vision.models.registry import find_model
 from vision.models.runtime import Runtime
 from vision.models.tensors import read_tensors, shapes_of
 from vision.segmenter import Encoding, Segmenter
@@ -203,14 +205,14 @@ def test_model_is_found_in_the_users_folder_and_loaded_by_kind(tmp_path: Path, m
     assert isinstance(segmenter, WindowedSegmenter)
     assert segmenter.name.startswith("tiny (")
     assert len(segmenter.structures) == 9
-    assert load_segmenter("compact", "cpu").structures == {
-        *("aorta", "kidney_left", "kidney_right", "liver", "pancreas", "spleen", "stomach")
-    }
+    shipped = load_segmenter("universal", "cpu")
+    assert isinstance(shipped, UniversalSegmenter)
+    assert shipped.structures == frozenset(find_model("universal").channels)
 
 
 def test_unknown_model_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BODYMAPS_MODELS", str(tmp_path))
-    with pytest.raises(WeightsError, match=r"^E_MODEL: No model is called 'tiny'; installed: compact"):
+    with pytest.raises(WeightsError, match=r"^E_MODEL: No model is called 'tiny'; installed: universal"):
         load_segmenter("tiny")
 
 

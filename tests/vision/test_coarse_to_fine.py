@@ -130,6 +130,50 @@ def test_clipped_and_whole_hu_give_one_mask() -> None:
     np.testing.assert_array_equal(masks[0].voxels, masks[1].voxels)
 
 
+def test_float_hu_give_the_mask_of_integer_hu() -> None:
+    whole = ball_ct(GRIDS["coarse"], BALL)
+    rounded = np.round(whole.hu)
+    segmenter = threshold_segmenter("liver")
+    masks = [
+        segmenter.segment(segmenter.encode(CTVolume(rounded.astype(kind), whole.grid)), "liver")
+        for kind in (np.float32, np.int16)
+    ]
+    assert masks[0].count > 0
+    np.testing.assert_array_equal(masks[0].voxels, masks[1].voxels)
+
+
+def test_an_organ_is_its_largest_piece_and_a_lesion_stays_only_in_its_organ() -> None:
+    ct = ball_ct(GRIDS["fine"], ((0.0, -7.0, 508.0), 25.0), ((45.0, -7.0, 508.0), 13.0))
+    segmenter = threshold_segmenter("liver", "liver_lesion")
+    encoding = segmenter.encode(ct)
+    seen = {"liver": ct.hu > 50.0, "liver_lesion": ct.hu > 150.0}
+    for name, voxels in seen.items():
+        mask = segmenter.segment(encoding, name)
+        middle = mask.grid.to_mm(np.argwhere(mask.voxels))[:, 0]
+        assert middle.max() < 30.0
+        assert (mask.grid.to_mm(np.argwhere(voxels))[:, 0] > 35.0).any()
+        assert mask.count > 0.6 * voxels.sum()
+
+
+def test_what_is_left_out_is_not_answered_though_the_network_has_words_for_it() -> None:
+    ct, network = ball_ct(GRIDS["coarse"], BALL), tiny_network("liver", "kidney_left", "spleen", "kidney_right")
+    whole = UniversalSegmenter(network, name="tiny", runtime=CPU)
+    part = UniversalSegmenter(network, name="tiny", runtime=CPU, answered=("kidney_right", "liver"))
+    assert part.structures == {"liver", "kidney_right"}
+    encoding = part.encode(ct)
+    with pytest.raises(KeyError, match="spleen"):
+        part.segment(encoding, "spleen")
+    for words in ("spleen", "left kidney"):
+        with pytest.raises(UsageError, match=r"E_STRUCTURE: This model has not learned '(spleen|kidney_left)'"):
+            part.segment_phrase(encoding, words)
+    with pytest.raises(UsageError, match="E_STRUCTURE: This model has no words for 'spleen_lesion'"):
+        part.segment_phrase(encoding, "spleen tumour")
+    assert part.tokens(encoding).structures == ("liver", "kidney_right")
+    np.testing.assert_array_equal(
+        part.segment(encoding, "liver").voxels, whole.segment(whole.encode(ct), "liver").voxels
+    )
+
+
 def test_work_stops_when_the_person_stops_it() -> None:
     def stop(step: str, share: float) -> None:
         if step == stops_at:

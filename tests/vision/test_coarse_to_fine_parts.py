@@ -21,6 +21,7 @@ from vision.models.coarse_to_fine.calibration import IDENTITY, calibrate
 from vision.models.coarse_to_fine.region import Region, cover, plan_blocks, plan_region, ramp
 from vision.models.coarse_to_fine.views import PLAIN, View
 from vision.models.registry import ModelEntry
+from vision.models.runtime import pick_runtime
 from vision.models.universal.network import scale_hu
 
 
@@ -133,6 +134,20 @@ def test_constant_features_of_slabs_stay_constant() -> None:
     torch.testing.assert_close(whole, torch.full((1, 2, 3, 3, 48), 0.7))
 
 
+@settings(max_examples=80, deadline=None)
+@given(st.integers(1, 180), st.integers(4_000, 12_000_000), st.sampled_from([4, 8, 16]))
+def test_slabs_share_out_every_slice_once(quarters: int, limit: int, multiple: int) -> None:
+    depth = quarters * multiple
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(look, "SLAB_VOXELS", limit)
+        spans = look.plan_slabs((96, 80, depth), multiple=multiple)
+    weight = np.zeros(depth)
+    for first, last in spans:
+        assert first % multiple == 0
+        weight[first:last] += ramp((first, last), (0, depth), look.OVERLAP_VOXELS)
+    np.testing.assert_allclose(weight, 1.0, atol=1e-6)
+
+
 def test_views_shifted_and_in_other_hu_are_averaged_where_the_ct_lies() -> None:
     ct = ball_ct(GRIDS["fine"], BALL)
     plain = threshold_segmenter("liver")
@@ -212,6 +227,12 @@ def test_a_calibrated_segmenter_says_what_its_line_says() -> None:
     mask = moved.segment(encoding, "liver")
     assert mask.score == pytest.approx(expected, abs=2e-3)
     assert moved.confidence(encoding, mask) == pytest.approx(expected, abs=0.05)
+
+
+def test_the_cpu_runs_in_bfloat16_or_float32() -> None:
+    runtime = pick_runtime("cpu")
+    assert runtime.dtype in (torch.bfloat16, torch.float32)
+    assert str(runtime) in ("cpu, bfloat16", "cpu, float32")
 
 
 def test_installed_weights_answer_like_those_they_were_saved_from(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.fakes import BoxSegmenter
 from vision.benchmark.apart import run_here
 from vision.benchmark.engine_times import compare_engines, prepare
 from vision.benchmark.engines import ENGINES, require_installed
@@ -109,6 +110,7 @@ def test_installed_universal_model_is_measured_on_a_stored_ct(
     assert (row["coarse_dice"], row["fine_differ"]) == (1.0, 0.0)
 
 
-def test_model_without_two_passes_is_refused(ct: CTVolume, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="E_NO_PASSES: compact"):
-        run_here("engines", {"model": "compact", "device": None, "ct": store_ct(ct, tmp_path), "runs": 1})
+def test_model_without_two_passes_is_refused(ct: CTVolume, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "load_segmenter", lambda name, device: BoxSegmenter(name=name))
+    with pytest.raises(UsageError, match="E_NO_PASSES: converted has"):
+        run_here("engines", {"model": "converted", "device": None, "ct": store_ct(ct, tmp_path), "runs": 1})

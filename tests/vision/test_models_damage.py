@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from safetensors.torch import save
 
-from tests.catalogue.make_models import description_of, put_model, tiny_tensors
+from tests.catalogue.make_models import TINY, description_of, put_model, tiny_tensors
 from vision.errors import WeightsError
-from vision.models.compact_segmenter import load_compact
+from vision.models.coarse_to_fine import load_universal
 from vision.models.description import check_network, network_hash
 from vision.models.registry import find_model
 
@@ -38,7 +38,7 @@ def test_damaged_header_is_refused_or_harmless(tmp_path: Path, seed: int) -> Non
         changed = damaged(content, number, within=within)
         put_model(tmp_path, changed, description_of(changed))
         try:
-            load_compact(find_model("tiny", tmp_path), device="cpu")
+            load_universal(find_model("tiny", tmp_path), device="cpu")
         except WeightsError as refusal:
             codes.add(refusal.code)
     assert "E_WEIGHTS_CORRUPT" in codes
@@ -63,8 +63,8 @@ def test_damaged_description_is_refused_or_harmless(tmp_path: Path, seed: int) -
 
 
 def test_network_has_one_hash_however_its_numbers_are_spelled() -> None:
-    spelled = {"channels": ["liver"], "widths": [4], "spacing_mm": 3, "window_hu": [-125, 275]}
-    exact = {"channels": ("liver",), "widths": (4,), "spacing_mm": 3.0, "window_hu": (-125.0, 275.0)}
-    assert network_hash(check_network(spelled)) == network_hash(check_network(exact))
+    exact = TINY.to_dict()
+    spelled = {**exact, "structures": list(TINY.structures), "spacing_mm": 3, "window_hu": [-125, 275]}
     other = {**exact, "spacing_mm": float(np.nextafter(3.0, 4.0))}
-    assert network_hash(check_network(other)) != network_hash(check_network(exact))
+    hashes = [network_hash(check_network(network, kind="universal")) for network in (spelled, exact, other)]
+    assert hashes[0] == hashes[1] != hashes[2]

@@ -26,7 +26,6 @@ WINDOWED = {
 }
 TEXT_DRIVEN = {**WINDOWED, "vision_width": 256, "text_width": 512}
 NETWORKS: dict[str, dict[str, Any]] = {
-    "compact": {"channels": ["liver"], "widths": [4], "spacing_mm": 3, "window_hu": [-125, 275]},
     "universal": {
         "structures": ["liver", "liver_lesion"],
         "backbone": "compact",
@@ -46,8 +45,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "vista3d": WINDOWED,
 }
 WRONG: dict[str, list[object]] = {
-    "channels": [[], "liver", ["livr"]],
-    "structures": [["liver", "liver"], [1], None],
+    "structures": [["liver", "liver"], [1], None, [], "liver", ["livr"]],
     "backbone": ["swin", 3, ["compact"]],
     "widths": [[], [0], [True]],
     "fine_widths": ["32", [10**9]],
@@ -104,14 +102,46 @@ def test_keys_of_another_kind_are_refused() -> None:
 @pytest.mark.parametrize("kind", ["swinunetr", "", None, 3, ["compact"]])
 def test_unknown_kind_is_refused(kind: object) -> None:
     content = json.loads(described("vista3d"))
-    with pytest.raises(WeightsError, match=r"^E_WEIGHTS_DESCRIPTION: .*kind is none of compact, universal, suprem"):
+    with pytest.raises(WeightsError, match=r"^E_WEIGHTS_DESCRIPTION: .*kind is none of universal, suprem"):
         parse_description(json.dumps({**content, "kind": kind}).encode(), "mine.json")
 
 
-def test_description_without_a_kind_is_compact(tmp_path: Path) -> None:
+def test_description_without_a_kind_is_refused() -> None:
+    content = json.loads(described("universal"))
+    del content["kind"]
+    with pytest.raises(WeightsError, match=r"^E_WEIGHTS_DESCRIPTION: mine.json .*it lacks the key 'kind'"):
+        parse_description(json.dumps(content).encode(), "mine.json")
+
+
+def test_model_has_its_structures_card_and_a_title_with_the_checksum(tmp_path: Path) -> None:
     good_model(tmp_path)
     entry = find_model("tiny", tmp_path)
-    assert (entry.kind, entry.calibration, entry.trained_on) == ("compact", {}, {})
+    assert (entry.kind, entry.calibration, entry.trained_on) == ("universal", {}, {})
+    assert entry.channels == ("liver", "spleen")
+    assert entry.card == tmp_path / "tiny.md"
+    assert entry.title == f"tiny ({entry.sha256[:8]})"
+
+
+def test_structures_left_out_are_not_answered(tmp_path: Path) -> None:
+    entry = put_described(tmp_path, b"", "universal", NETWORKS["universal"], left_out=["liver_lesion"])
+    assert entry.channels == ("liver",)
+    assert entry.config["structures"] == ("liver", "liver_lesion")
+    entry = put_described(tmp_path, b"", "vista3d", {**WINDOWED, "order": "universal32"}, left_out=["lung_lesion"])
+    assert len(entry.channels) == 30
+
+
+@pytest.mark.parametrize(
+    ("kind", "left_out", "said"),
+    [
+        ("universal", "liver", "left_out is not a list of names"),
+        ("universal", ["spleen"], "left_out names 'spleen', which the network has no words for"),
+        ("universal", ["liver_lesion", "liver"], "left_out leaves no structure"),
+        ("suprem_unet", ["liver"], "left_out names 'liver', which the network segments"),
+    ],
+)
+def test_wrong_names_left_out_are_refused(kind: str, left_out: object, said: str) -> None:
+    with pytest.raises(WeightsError, match=rf"^E_WEIGHTS_DESCRIPTION: mine.json .*{said}"):
+        parse_description(described(kind, left_out=left_out), "mine.json")
 
 
 def test_calibration_and_what_taught_a_structure_are_read(tmp_path: Path) -> None:
@@ -162,7 +192,7 @@ def test_own_models_lie_where_the_variable_says(tmp_path: Path, monkeypatch: pyt
     assert user_folder() == tmp_path
     assert model_folders() == (WEIGHTS, tmp_path)
     good_model(tmp_path)
-    assert "compact" in read_models()
+    assert "universal" in read_models()
     assert find_model("tiny").file == tmp_path / "tiny.safetensors"
 
 

@@ -73,7 +73,7 @@ class Stand:
 
 
 def measured(ct: CTVolume, *, without: str = "") -> SpeedReport:
-    plan = SpeedPlan("compact", runs=3, slices=(10, 20, 40), windows=2)
+    plan = SpeedPlan("universal", runs=3, slices=(10, 20, 40), windows=2)
     return benchmark_speed(plan, ct, apart=Stand(without=without))
 
 
@@ -108,7 +108,7 @@ def test_line_through_the_slices_finds_what_a_slice_costs() -> None:
 
 def test_only_the_parts_that_are_wanted_are_measured(ct: CTVolume) -> None:
     stand = Stand()
-    report = benchmark_speed(SpeedPlan("compact", parts=("nnunet",)), ct, apart=stand)
+    report = benchmark_speed(SpeedPlan("universal", parts=("nnunet",)), ct, apart=stand)
     assert [task for task, _ in stand.asked] == ["nnunet"]
     assert (report.model, report.slices, report.engines, report.ratio) == (None, (), (), None)
 
@@ -161,7 +161,7 @@ def open_nowhere() -> Any:
 )
 def test_plan_of_nothing_is_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        SpeedPlan("compact", **changes)
+        SpeedPlan("universal", **changes)
 
 
 def test_model_that_is_not_installed_is_refused_before_anything_is_made(ct: CTVolume) -> None:
@@ -222,13 +222,13 @@ def test_nnunet_without_monai_says_what_to_install(monkeypatch: pytest.MonkeyPat
 
 
 def test_segmenter_is_timed_structure_by_structure(ct: CTVolume, tmp_path: Path) -> None:
-    values = {"model": "compact", "device": "cpu", "ct": store_ct(ct, tmp_path), "structures": ["liver", "spleen"]}
+    values = {"model": "universal", "device": "cpu", "ct": store_ct(ct, tmp_path), "structures": ["liver", "spleen"]}
     timed = run_here("segment", values)
     assert list(timed["structures"]) == ["liver", "spleen"]
     assert min(timed["load"], timed["encode"]) > 0
-    assert timed["segmenter"].startswith("compact")
-    with pytest.raises(UsageError, match=r"E_STRUCTURE: .* does not segment femur_left"):
-        run_here("segment", {**values, "structures": ["femur_left"]})
+    assert timed["segmenter"].startswith("universal")
+    with pytest.raises(UsageError, match=r"E_STRUCTURE: .* does not segment kidney_cyst"):
+        run_here("segment", {**values, "structures": ["kidney_cyst"]})
     with pytest.raises(ValueError, match="'sing' is none of segment, nnunet, engines"):
         run_here("sing", values)
 

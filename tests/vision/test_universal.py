@@ -186,6 +186,12 @@ def test_unblock_is_depth_to_space() -> None:
     assert torch.equal(unblock(single, (4, 3, 2)), single.reshape(1, 2, 4, 3, 2))
 
 
+def test_each_block_of_eight_voxels_becomes_eight_channels_of_its_place() -> None:
+    volume = torch.zeros(1, 1, 4, 4, 4)
+    volume[0, 0, 2:, :2, :2] = torch.arange(8.0).reshape(2, 2, 2)
+    assert space_to_depth(volume)[0, :, 1, 0, 0].tolist() == list(range(8))
+
+
 def test_hu_outside_the_window_are_clipped_to_its_ends() -> None:
     hu = torch.tensor([-1000.0, -125.0, 75.0, 275.0, 3000.0])
     assert scale_hu(hu, (-125.0, 275.0)).tolist() == [-1.0, -1.0, 0.0, 1.0, 1.0]

@@ -17,7 +17,13 @@ from vision.models.universal.network import UniversalConfig
 from vision.models.universal.phrases import Phrase, phrase_of
 
 CPU = Runtime(torch.device("cpu"), torch.float32)
-LEVELS = {"liver": (50.0, 275.0), "spleen": (-60.0, 40.0), "kidney_left": (-60.0, 40.0), "aorta": (-5000.0, -4000.0)}
+LEVELS = {
+    "liver": (50.0, 275.0),
+    "liver_lesion": (150.0, 275.0),
+    "spleen": (-60.0, 40.0),
+    "kidney_left": (-60.0, 40.0),
+    "aorta": (-5000.0, -4000.0),
+}
 """HU windows; the spleen and the left kidney look alike, the aorta is nowhere."""
 STEEPNESS = 0.05
 """Logit per HU."""

@@ -11,11 +11,11 @@ from typing import Any, NoReturn
 from rapidfuzz import process
 
 from vision.errors import WeightsError
-from vision.models.kinds import KINDS, are_texts, is_list, is_number, structures_of
+from vision.models.kinds import KINDS, UNIVERSAL, are_texts, is_list, is_number, structures_of
 from vision.structures import STRUCTURES
 
-REQUIRED = ("network", "sha256", "network_sha256")
-KEYS = (*REQUIRED, "kind", "left_out", "recipe", "trained_steps", "trained_seconds", "calibration", "trained_on")
+REQUIRED = ("kind", "network", "sha256", "network_sha256")
+KEYS = (*REQUIRED, "left_out", "recipe", "trained_steps", "trained_seconds", "calibration", "trained_on")
 MOST_BYTES = 1 << 20
 SOURCES = ("real", "synthetic", "real and synthetic")
 """What `trained_on` may say of a structure."""
@@ -27,8 +27,8 @@ _NAMES = frozenset(structure.name for structure in STRUCTURES)
 def parse_description(content: bytes, name: str) -> dict[str, Any]:
     """The values of a description called `name`, its network checked by `check_network` and by its hash.
 
-    A description without `kind` is of a compact network. Raises WeightsError E_WEIGHTS_DESCRIPTION; an unknown key
-    comes with the nearest known one.
+    `left_out` are the structures of a universal network that it does not answer, and of any other one those that no
+    mask is made of. Raises WeightsError E_WEIGHTS_DESCRIPTION; an unknown key comes with the nearest known one.
     """
     values = _json(content, name)
     _require_keys(values, KEYS, REQUIRED, name)
@@ -38,21 +38,25 @@ def parse_description(content: bytes, name: str) -> dict[str, Any]:
     for key in ("trained_steps", "trained_seconds"):
         if key in values and not (is_number(values[key]) and values[key] >= 0):
             _refuse(name, f"{key} is not a number from 0")
-    if "left_out" in values and not are_texts(values["left_out"]):
-        _refuse(name, "left_out is not a list of names")
     if not isinstance(values.get("recipe", {}), dict):
         _refuse(name, "recipe is not an object")
-    kind = values.get("kind", "compact")
+    kind = values["kind"]
     network = check_network(values["network"], name, kind=kind)
     if network_hash(network) != values["network_sha256"]:
         _refuse(name, "network does not have the hash network_sha256, so it may belong to other weights")
     known = structures_of(kind, network)
     calibration = _calibration(values.get("calibration", {}), known, name)
     trained_on = _trained_on(values.get("trained_on", {}), name)
-    return {**values, "kind": kind, "network": network, "calibration": calibration, "trained_on": trained_on}
+    return {
+        **values,
+        "network": network,
+        "left_out": _left_out(values.get("left_out", ()), kind, known, name),
+        "calibration": calibration,
+        "trained_on": trained_on,
+    }
 
 
-def check_network(values: object, name: str = "The description", *, kind: str = "compact") -> dict[str, Any]:
+def check_network(values: object, name: str = "The description", *, kind: str) -> dict[str, Any]:
     """The network of a description in its exact types, ready for the configuration of its kind.
 
     Raises WeightsError E_WEIGHTS_DESCRIPTION for an unknown kind, a key too many or too few, another type or a size
@@ -111,6 +115,20 @@ def _require_keys(values: Mapping[str, Any], known: Sequence[str], required: Seq
     for key in required:
         if key not in values:
             _refuse(name, f"it lacks the key {key!r}")
+
+
+def _left_out(values: object, kind: str, known: Sequence[str], name: str) -> tuple[str, ...]:
+    """Names that the model does not answer; a universal network has words for them, another makes no masks of them."""
+    if not are_texts(values):
+        _refuse(name, "left_out is not a list of names")
+    for each in values:
+        if kind == UNIVERSAL and each not in known:
+            _refuse(name, f"left_out names {each[:40]!r}, which the network has no words for")
+        if kind != UNIVERSAL and each in known:
+            _refuse(name, f"left_out names {each[:40]!r}, which the network segments")
+    if kind == UNIVERSAL and set(values) == set(known):
+        _refuse(name, "left_out leaves no structure")
+    return tuple(values)
 
 
 def _calibration(values: object, known: Sequence[str], name: str) -> dict[str, tuple[float, float]]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeGuard
 
 from vision.models.backbone_names import BACKBONE_NAMES
 from vision.models.checkpoints.classes import ORDERS, channels_of
@@ -22,6 +22,8 @@ WINDOW_HU = (-2000.0, 10_000.0)
 MOST_BASE_WIDTH = 64
 WINDOW_VOXELS = (64, 256)
 WINDOW_MULTIPLE = 32
+UNIVERSAL = "universal"
+"""The kind that this project trains; all others are converted from public checkpoints."""
 FUSIONS = ("concat", "cross_attention")
 
 _NAMES = frozenset(structure.name for structure in STRUCTURES)
@@ -42,7 +44,7 @@ def is_list(value: object) -> bool:
     return isinstance(value, list | tuple)
 
 
-def are_texts(value: Any) -> bool:
+def are_texts(value: Any) -> TypeGuard[Sequence[str]]:
     """Whether it is a list of texts."""
     return is_list(value) and all(isinstance(each, str) for each in value)
 
@@ -139,8 +141,7 @@ def _text_driven(width_multiple: int) -> dict[str, Check]:
 
 KINDS: Mapping[str, Mapping[str, Check]] = MappingProxyType(
     {
-        "compact": {"channels": structures, "widths": widths, "spacing_mm": spacing_mm, "window_hu": window_hu},
-        "universal": {
+        UNIVERSAL: {
             "structures": structures,
             "backbone": one_of(*BACKBONE_NAMES),
             "widths": widths,
@@ -163,9 +164,7 @@ KINDS: Mapping[str, Mapping[str, Check]] = MappingProxyType(
 
 
 def structures_of(kind: str, network: Mapping[str, Any]) -> tuple[str, ...]:
-    """The structures that a checked network segments itself."""
-    if kind == "compact":
-        return tuple(network["channels"])
-    if kind == "universal":
+    """The structures that a checked network can segment."""
+    if kind == UNIVERSAL:
         return tuple(network["structures"])
     return tuple(channels_of(network["order"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vision.models.kinds import UNIVERSAL
 from vision.models.registry import find_model
 from vision.segmenter import Segmenter
 
@@ -12,11 +13,7 @@ def load_segmenter(name: str, device: str | None = None) -> Segmenter:
     Raises WeightsError E_MODEL for an unknown name, and what the loading of its weights raises.
     """
     entry = find_model(name)
-    if entry.kind == "compact":
-        from vision.models.compact_segmenter import load_compact
-
-        return load_compact(entry, device=device)
-    if entry.kind == "universal":
+    if entry.kind == UNIVERSAL:
         from vision.models.coarse_to_fine import load_universal
 
         return load_universal(entry, device=device)

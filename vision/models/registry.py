@@ -24,7 +24,7 @@ MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """One installed model. `channels` are the structures that it segments itself; `config` rebuilds the network.
+    """One installed model. `channels` are the structures that it answers; `config` rebuilds the network.
 
     `kind` says of which network, `calibration` gives slope and intercept of a structure's logit, `trained_on` says
     which CTs taught a structure: real, synthetic, real and synthetic.
@@ -36,7 +36,7 @@ class ModelEntry:
     sha256: str
     channels: tuple[str, ...]
     config: dict[str, Any]
-    kind: str = "compact"
+    kind: str
     calibration: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     trained_on: Mapping[str, str] = field(default_factory=dict)
 
@@ -111,12 +111,13 @@ def _read_model(description: Path) -> ModelEntry:
         ) from None
     refuse_checkpoint(content, description.name)
     values = parse_description(content, description.name)
+    known = structures_of(values["kind"], values["network"])
     return ModelEntry(
         name=description.stem,
         file=description.with_suffix(".safetensors"),
         card=description.with_suffix(".md"),
         sha256=values["sha256"],
-        channels=structures_of(values["kind"], values["network"]),
+        channels=tuple(name for name in known if name not in values["left_out"]),
         config=values["network"],
         kind=values["kind"],
         calibration=values["calibration"],

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rapidfuzz import process
 from safetensors.torch import save
 
-from vision.errors import WeightsError
+from vision.errors import UsageError, WeightsError
 from vision.io.files.atomic import write_bytes, write_text
 from vision.models.description import check_network, network_hash
+from vision.models.kinds import UNIVERSAL
 from vision.models.universal.network import UniversalConfig, UniversalNetwork
-
-KIND = "universal"
 
 
 def read_run(run: Path) -> tuple[UniversalNetwork, dict[str, Any], dict[str, Any]]:
@@ -30,25 +30,29 @@ def read_run(run: Path) -> tuple[UniversalNetwork, dict[str, Any], dict[str, Any
         )
     stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
     recipe = json.loads((run / "config.json").read_text("utf-8"))
-    network = UniversalNetwork(UniversalConfig(**check_network(recipe["network"], kind=KIND)))
+    network = UniversalNetwork(UniversalConfig(**check_network(recipe["network"], kind=UNIVERSAL)))
     network.load_state_dict(stored["average"])
     return network, recipe, stored
 
 
-def export_run(run: Path, out: Path, *, name: str) -> Path:
+def export_run(run: Path, out: Path, *, name: str, leave_out: frozenset[str] = frozenset()) -> Path:
     """Write `<name>.safetensors` (float16: half the file) and `<name>.json`; the card is a person's to write.
 
     `trained_on` says of each structure whether real CTs, synthetic ones or both annotated it; one that nothing
-    annotated stays out of it. Raises as `read_run`.
+    annotated stays out of it. The model has words for what `leave_out` names and does not answer it.
+
+    Raises as `read_run`, and UsageError E_LEAVE_OUT for a structure that the network does not have, or for all of them.
     """
     network, recipe, stored = read_run(run)
+    left_out = _left_out(leave_out, network.config.structures)
     content = save({key: tensor.to(torch.float16).contiguous() for key, tensor in network.state_dict().items()})
     weights = write_bytes(out / f"{name}.safetensors", content)
-    described = check_network(recipe["network"], kind=KIND)
+    described = check_network(recipe["network"], kind=UNIVERSAL)
     description = {
-        "kind": KIND,
+        "kind": UNIVERSAL,
         "network": described,
         "network_sha256": network_hash(described),
+        "left_out": left_out,
         "trained_on": recipe["trained_on"],
         "recipe": {key: value for key, value in recipe.items() if key not in ("network", "trained_on")},
         "trained_steps": stored["step"],
@@ -57,3 +61,16 @@ def export_run(run: Path, out: Path, *, name: str) -> Path:
     }
     write_text(out / f"{name}.json", json.dumps(description, indent=1) + "\n")
     return weights
+
+
+def _left_out(leave_out: frozenset[str], structures: tuple[str, ...]) -> list[str]:
+    """The structures left out, in the order of the network's."""
+    unknown = next((name for name in sorted(leave_out) if name not in structures), None)
+    if unknown is not None:
+        near = ", ".join(each for each, *_ in process.extract(unknown[:60], structures, limit=3))
+        raise UsageError(
+            "E_LEAVE_OUT", f"This run has no structure {unknown[:60]!r} to leave out.", f"Nearest: {near}."
+        )
+    if leave_out.issuperset(structures):
+        raise UsageError("E_LEAVE_OUT", "No structure of this run would be answered.", "Leave fewer out.")
+    return [name for name in structures if name in leave_out]

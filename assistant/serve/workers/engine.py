@@ -52,7 +52,7 @@ def make_shipped() -> tuple[Segmenter, Planner]:
 
 def import_shipped() -> None:
     """Import the network's libraries and fill the planner's tables."""
-    import vision.models.compact_segmenter  # noqa: F401
+    import vision.models.coarse_to_fine  # noqa: F401
     from assistant.api import default_planner
 
     default_planner().plan("Segment the liver.", Memory())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -47,6 +47,7 @@ class CTState:
 class UniversalSegmenter:
     """The `Segmenter` of the universal network; with several `views`, their logits are averaged.
 
+    `answered` are the structures that it gives masks of, by default all that the network has words for.
     Every mask is made from the look and one query alone, so it is the same whatever else is asked, before or after.
     """
 
@@ -56,6 +57,7 @@ class UniversalSegmenter:
         *,
         name: str,
         runtime: Runtime | None = None,
+        answered: Collection[str] | None = None,
         calibration: Mapping[str, Line] = NOT_CALIBRATED,
         views: Sequence[View] = (PLAIN,),
     ) -> None:
@@ -63,7 +65,8 @@ class UniversalSegmenter:
         self.config = network.config
         self.network = network.eval().to(self.runtime.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.name = f"{name} on {self.runtime}"
-        self.structures = frozenset(self.config.structures)
+        self.structures = frozenset(self.config.structures if answered is None else answered)
+        self._answered = tuple(each for each in self.config.structures if each in self.structures)
         self.calibration = dict(calibration)
         self.views = tuple(views)
 
@@ -89,7 +92,7 @@ class UniversalSegmenter:
         A pair without a side is both. Raises UsageError E_STRUCTURE for words that this model does not have.
         """
         phrase = parse_phrase(text)
-        rows = {phrase_of(name): name for name in self.config.structures}
+        rows = {phrase_of(name): name for name in self._answered}
         if phrase in rows:
             return self.segment(encoding, rows[phrase], progress)
         state: CTState = encoding.state
@@ -132,12 +135,12 @@ class UniversalSegmenter:
 
     def tokens(self, encoding: Encoding) -> CTTokens:
         """The CT as the language model reads it."""
-        logits = {name: self._logits(encoding, name) for name in self.config.structures}
+        logits = {name: self._logits(encoding, name) for name in self._answered}
         return make_tokens(encoding.state.look, logits, stride=self.network.backbone.stride)
 
     def order(self, encoding: Encoding) -> tuple[OrderFact, ...]:
         """How the organs that the coarse look shows lie to each other."""
-        centres = {name: centroid_mm(self._coarse(encoding, name)) for name in self.config.structures}
+        centres = {name: centroid_mm(self._coarse(encoding, name)) for name in self._answered}
         return check_order({name: centre for name, centre in centres.items() if centre is not None})
 
     def _mask(self, encoding: Encoding, found: Found | None, name: str) -> Mask:
@@ -216,9 +219,17 @@ class UniversalSegmenter:
         return host
 
     def _require_words(self, phrase: Phrase) -> None:
-        """Refuse an aspect that no structure of this model has: its vector was never trained."""
-        known = [phrase_of(name) for name in self.config.structures]
+        """Refuse a structure or an aspect that nothing answered has: its vector was not trained, or not enough."""
+        known = [phrase_of(name) for name in self._answered]
+        left_out = {phrase_of(name): name for name in self.config.structures if name not in self.structures}
+        if phrase in left_out:
+            raise UsageError(
+                "E_STRUCTURE",
+                f"This model has not learned {left_out[phrase]!r}.",
+                "'bodymaps info' lists what it knows.",
+            )
         for word, words in (
+            (phrase.structure, {other.structure for other in known}),
             (phrase.side, {other.side for other in known}),
             (phrase.part, {other.part for other in known}),
             (phrase.finding, {other.finding for other in known}),
@@ -230,14 +241,23 @@ class UniversalSegmenter:
 
 
 def load_universal(entry: ModelEntry, device: str | None = None) -> UniversalSegmenter:
-    """The segmenter of an installed model of kind 'universal'. Raises WeightsError as `read_tensors` does."""
+    """The segmenter of an installed model of kind 'universal', which answers `entry.channels`.
+
+    Raises WeightsError as `read_tensors` does.
+    """
     config = UniversalConfig(**entry.config)
     with torch.device("meta"):
         wanted = shapes_of(UniversalNetwork(config))
     tensors = read_tensors(entry, wanted)
     network = UniversalNetwork(config)
     network.load_state_dict(tensors)
-    return UniversalSegmenter(network, name=entry.title, runtime=pick_runtime(device), calibration=entry.calibration)
+    return UniversalSegmenter(
+        network,
+        name=entry.title,
+        runtime=pick_runtime(device),
+        answered=entry.channels,
+        calibration=entry.calibration,
+    )
 
 
 def _union(masks: list[Mask], name: str) -> Mask:

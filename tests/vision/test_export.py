@@ -1,0 +1,88 @@
+"""From a run to a model that answers what it has learned and declines the rest by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from assistant.api import default_planner
+from assistant.cli import app
+from assistant.conversation import Conversation
+from assistant.information import describe_installation
+from assistant.terminal import run_command
+from tests.catalogue.make_models import TINY
+from vision.errors import UsageError, WeightsError
+from vision.geometry import CTVolume, Grid
+from vision.models.coarse_to_fine import load_universal
+from vision.models.registry import find_model
+from vision.models.universal.network import UniversalNetwork
+from vision.training.export import export_run
+
+AIR = CTVolume(np.full((20, 20, 20), -1000, dtype=np.int16), Grid.from_spacing((20, 20, 20), (2.0, 2.0, 2.0)))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """The folder of a run that had a tiny network of liver and spleen."""
+    torch.manual_seed(0)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    stored = {"average": UniversalNetwork(TINY).state_dict(), "step": 3, "seconds": 1.5}
+    torch.save(stored, folder / "checkpoint.pt")
+    recipe = {"network": TINY.to_dict(), "trained_on": {"liver": "real", "spleen": "synthetic"}, "seed": 0}
+    (folder / "config.json").write_text(json.dumps(recipe))
+    return folder
+
+
+def test_what_is_left_out_is_written_and_neither_answered_nor_listed(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vision.models.registry.WEIGHTS", tmp_path / "models")
+    export_run(run, tmp_path / "models", name="tiny", leave_out=frozenset({"spleen"}))
+    entry = find_model("tiny", tmp_path / "models")
+    assert (entry.channels, entry.config["structures"]) == (("liver",), ("liver", "spleen"))
+    segmenter = load_universal(entry, device="cpu")
+    assert segmenter.structures == {"liver"}
+    rows = {row["name"]: row for row in describe_installation()["structures"]}
+    assert (rows["liver"]["ability"], rows["liver"]["trained_on"]) == ("segments", "real")
+    assert (rows["spleen"]["ability"], rows["spleen"]["trained_on"]) == ("cannot", None)
+    answer = Conversation(AIR, segmenter, default_planner()).ask("Segment the spleen.")
+    assert answer.text.startswith("This model cannot segment spleen yet.")
+    assert answer.masks == {}
+
+
+def test_command_leaves_out_what_is_named(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["train", "export", str(run), "--out", str(tmp_path / "models"), "--name", "tiny", "--leave-out"]
+    assert run_command(lambda: app([*words, "livr"])) == 2
+    assert "E_LEAVE_OUT" in capsys.readouterr().err
+    assert run_command(lambda: app([*words, " liver,"])) == 0
+    assert find_model("tiny", tmp_path / "models").channels == ("spleen",)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ({"livr"}, "This run has no structure 'livr' to leave out. Nearest: liver"),
+        ({"aorta"}, "This run has no structure 'aorta'"),
+        ({"liver", "spleen"}, "No structure of this run would be answered"),
+    ],
+)
+def test_names_that_cannot_be_left_out_are_refused(run: Path, tmp_path: Path, names: set[str], said: str) -> None:
+    with pytest.raises(UsageError, match=rf"^E_LEAVE_OUT: {said}"):
+        export_run(run, tmp_path / "models", name="tiny", leave_out=frozenset(names))
+    assert not (tmp_path / "models").exists()
+
+
+def test_nothing_is_left_out_unless_it_is_named(run: Path, tmp_path: Path) -> None:
+    export_run(run, tmp_path, name="tiny")
+    assert json.loads((tmp_path / "tiny.json").read_text())["left_out"] == []
+    assert find_model("tiny", tmp_path).channels == TINY.structures
+
+
+def test_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="E_NO_CHECKPOINT"):
+        export_run(tmp_path, tmp_path, name="none")
