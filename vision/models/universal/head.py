@@ -26,10 +26,19 @@ class UniversalHead(nn.Module):
     """
 
     def __init__(
-        self, width: int, bottleneck_width: int, *, stride: int, query_width: int, hidden: int, fusion: Fusion
+        self,
+        width: int,
+        bottleneck_width: int,
+        *,
+        stride: int,
+        query_width: int,
+        hidden: int,
+        fusion: Fusion,
+        slope: float = 0.01,
     ) -> None:
         super().__init__()
         self.hidden = hidden
+        self.slope = slope
         self.sub_voxels = stride**3
         self.project = nn.Conv3d(width, hidden, 1)
         self.sizes = (hidden * hidden, hidden, hidden * self.sub_voxels, self.sub_voxels)
@@ -69,10 +78,10 @@ class UniversalHead(nn.Module):
         second = second.unflatten(-1, (self.sub_voxels, self.hidden))
         if sub_voxels is not None:
             second, second_bias = second[:, :, sub_voxels], second_bias[:, :, sub_voxels]
-        voxels = functional.leaky_relu(self.project(decoded), 0.01).flatten(2)
+        voxels = functional.leaky_relu(self.project(decoded), self.slope).flatten(2)
         voxels = voxels[:, None].expand(-1, count, -1, -1).flatten(0, 1)
         first = first.unflatten(-1, (self.hidden, self.hidden)).flatten(0, 1)
-        inner = functional.leaky_relu(torch.baddbmm(first_bias.flatten(0, 1)[..., None], first, voxels), 0.01)
+        inner = functional.leaky_relu(torch.baddbmm(first_bias.flatten(0, 1)[..., None], first, voxels), self.slope)
         outer = torch.baddbmm(second_bias.flatten(0, 1)[..., None], second.flatten(0, 1), inner)
         return outer.unflatten(0, (batch, count))
 

@@ -53,15 +53,16 @@ class UniversalNetwork(nn.Module):
         self.phrases = PhraseEncoder(config.structures, config.query_width)
         self.backbone = build_backbone(config.backbone, config.widths)
         inner = self.backbone
-        self.head = self._head(inner.width, inner.stride)
+        self.head = self._head(inner.width, inner.stride, slope=0.01)
         self.context = nn.Conv3d(inner.width, config.fine_widths[0], 1)
         self.fine = ResidualUNet(8 + config.fine_widths[0], config.fine_widths)
-        self.fine_head = self._head(config.fine_widths[0], 2)
+        # A correction starts at nothing: units that shut on the way must find back, so they never shut wholly.
+        self.fine_head = self._head(config.fine_widths[0], 2, slope=0.1)
         with torch.no_grad():
             self.fine_head.controller.weight[-self.fine_head.sizes[2] - 8 :].zero_()
             self.fine_head.controller.bias[-8:].zero_()
 
-    def _head(self, width: int, stride: int) -> UniversalHead:
+    def _head(self, width: int, stride: int, *, slope: float) -> UniversalHead:
         config = self.config
         return UniversalHead(
             width,
@@ -70,6 +71,7 @@ class UniversalNetwork(nn.Module):
             query_width=config.query_width,
             hidden=config.hidden,
             fusion=config.fusion,
+            slope=slope,
         )
 
     def queries(self, structures: tuple[str, ...]) -> Tensor:
