@@ -15,7 +15,7 @@ from assistant.conversation import Conversation
 from assistant.information import describe_installation
 from assistant.terminal import run_command
 from tests.catalogue.make_models import TINY
-from vision.errors import UsageError, WeightsError
+from vision.errors import UsageError
 from vision.geometry import CTVolume, Grid
 from vision.models.coarse_to_fine import load_universal
 from vision.models.registry import find_model
@@ -81,8 +81,3 @@ def test_nothing_is_left_out_unless_it_is_named(run: Path, tmp_path: Path) -> No
     export_run(run, tmp_path, name="tiny")
     assert json.loads((tmp_path / "tiny.json").read_text())["left_out"] == []
     assert find_model("tiny", tmp_path).channels == TINY.structures
-
-
-def test_folder_without_a_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="E_NO_CHECKPOINT"):
-        export_run(tmp_path, tmp_path, name="none")
