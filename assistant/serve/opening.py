@@ -14,7 +14,8 @@ from assistant.serve.settings import ServerSettings
 from assistant.serve.workers.engine import Engine
 from assistant.serve.workers.line import Line, waiting_words
 from assistant.serve.workers.local import LocalConversation
-from assistant.serve.workers.memory import MemoryBudget, Reservation, needed_bytes
+from assistant.serve.workers.memory import MemoryBudget, Reservation
+from assistant.serve.workers.needs import ModelNeeds, needed_bytes
 from assistant.serve.workers.remote import RemoteConversation
 from assistant.serve.workers.zygote import Zygote
 from vision.errors import InputRefused
@@ -24,8 +25,6 @@ from vision.segmenter import Progress, Segmenter
 
 CAN_FORK = sys.platform == "linux"
 """Windows has no fork, and Apple's libraries do not survive one."""
-LARGEST_CT = needed_bytes((LIMITS.voxels, 1, 1), (3.0, 3.0, 3.0))
-"""What the largest CT that the gate lets in needs."""
 
 
 class Converse(Protocol):
@@ -39,11 +38,15 @@ class Converse(Protocol):
 
 @dataclass(frozen=True)
 class Opening:
-    """Opens CTs as `Opener` does, within the memory and a few at a time; `converse` is who answers about them."""
+    """Opens CTs as `Opener` does, within the memory and a few at a time.
+
+    `converse` is who answers about them, and `needs` what that takes.
+    """
 
     budget: MemoryBudget
     line: Line
     converse: Converse
+    needs: ModelNeeds
 
     def __call__(self, path: Path, choices: Choices, progress: Progress) -> OpenCT:
         """Open a CT. Raises ResourceError: E_MEMORY_BUSY, E_MEMORY_LARGE, E_BUSY; and what `load_ct` raises."""
@@ -57,7 +60,7 @@ class Opening:
             memory = self.budget.reserve(self._needed(path, choices, progress))
             try:
                 ct = load_ct(path, choices=choices, progress=progress)
-                memory.resize(needed_bytes(ct.grid.shape, ct.grid.spacing_mm))
+                memory.resize(needed_bytes(ct.grid.shape, ct.grid.spacing_mm, self.needs))
                 seconds = time.perf_counter() - started
                 return self.converse(ct, seconds=seconds, memory=memory, progress=progress)
             except BaseException:
@@ -71,8 +74,9 @@ class Opening:
 
         Nothing for a file whose headers are refused: reading it tells why, or what was chosen settles it.
         """
-        if self.budget.left >= LARGEST_CT:
-            return LARGEST_CT
+        largest = needed_bytes((LIMITS.voxels, 1, 1), (3.0, 3.0, 3.0), self.needs)
+        if self.budget.left >= largest:
+            return largest
         try:
             rows = inventory(path, progress=progress)
         except InputRefused:
@@ -80,7 +84,7 @@ class Opening:
         chosen = [row for row in rows if choices.series in (None, str(row.index), row.identifier)] or rows
         return max(
             (
-                needed_bytes((*row.shape, row.slices), (*row.spacing_mm, row.thickness_mm))
+                needed_bytes((*row.shape, row.slices), (*row.spacing_mm, row.thickness_mm), self.needs)
                 for row in chosen
                 if row.spacing_mm is not None
             ),

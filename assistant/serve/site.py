@@ -65,7 +65,7 @@ class Site:
         else:
             converse = in_threads(segmenter, planner, self.line, engine)
         reading = Line(at_once=settings.opening_at_once, most_waiting=settings.waiting)
-        desk = Desk(open_with or Opening(self.budget, reading, converse), self._example, self.uploads)
+        desk = Desk(open_with or Opening(self.budget, reading, converse, engine.needs()), self._example, self.uploads)
         self._folder_before = os.environ.get(GRADIO_FOLDER)
         os.environ[GRADIO_FOLDER] = str(self.uploads.folder)
         self.page = build_page(desk, self.sessions, settings)

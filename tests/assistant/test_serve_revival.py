@@ -11,6 +11,7 @@ import pytest
 
 from assistant.serve.opening import Opening, in_workers
 from assistant.serve.settings import DEFAULTS
+from assistant.serve.workers.engine import Engine
 from assistant.serve.workers.line import Line
 from assistant.serve.workers.memory import MemoryBudget
 from assistant.serve.workers.remote import RemoteConversation
@@ -49,7 +50,7 @@ def test_a_worker_that_hangs_at_its_start_is_ended_in_time(monkeypatch: pytest.M
 
 def test_stop_ends_an_opening_whose_worker_hangs_and_gives_everything_back(tmp_path: Path) -> None:
     budget, reading, zygote = MemoryBudget(2**40), Line(), Zygote(engine("hanging"), threads=1)
-    opening = Opening(budget, reading, in_workers(zygote, Line(), DEFAULTS))
+    opening = Opening(budget, reading, in_workers(zygote, Line(), DEFAULTS), Engine().needs())
     began = time.monotonic()
     try:
         with pytest.raises(Cancelled, match="E_CANCELLED"):

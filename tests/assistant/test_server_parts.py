@@ -15,7 +15,8 @@ from assistant.serve.failures import KINDS, packed, typed, unpacked
 from assistant.serve.opening import Opening
 from assistant.serve.workers.line import Line, waiting_words
 from assistant.serve.workers.masks import MaskRecord, pack_masks, unpack_masks
-from assistant.serve.workers.memory import MemoryBudget, available_bytes, needed_bytes
+from assistant.serve.workers.memory import MemoryBudget, available_bytes
+from assistant.serve.workers.needs import ModelNeeds
 from assistant.serve.workers.remote import RemoteConversation
 from assistant.serve.workers.wire import Wire, read_shared, share, share_ct, shared_ct
 from assistant.serve.workers.zygote import Zygote
@@ -26,6 +27,7 @@ from vision.geometry import CTVolume, Grid, Mask, Notice
 from vision.io import Choices
 
 GRID = Grid.from_spacing((6, 5, 4), (1.0, 1.0, 1.0))
+NEEDS = ModelNeeds(fixed=2**24, voxel=15, working_mm=3.0, working=10, passed=80)
 
 
 def test_the_line_lets_few_run_few_wait_and_refuses_the_rest() -> None:
@@ -205,12 +207,6 @@ def test_what_is_idle_is_closed_before_a_ct_is_refused() -> None:
         budget.reserve(20)
 
 
-def test_a_larger_ct_needs_more_memory_and_a_known_one_what_was_measured() -> None:
-    assert needed_bytes((512, 512, 300), (0.8, 0.8, 1.5)) == pytest.approx(1.5 * 2**30, rel=0.05)
-    assert needed_bytes((512, 512, 300), (0.8, 0.8, None)) > needed_bytes((512, 512, 300), (0.8, 0.8, 1.5))
-    assert needed_bytes((512, 512, 600), (0.8, 0.8, 1.5)) > needed_bytes((512, 512, 300), (0.8, 0.8, 1.5))
-
-
 @pytest.mark.parametrize(
     ("own", "place", "names"),
     [
@@ -240,7 +236,7 @@ def test_a_ct_without_memory_for_it_is_refused_before_it_is_read(
     path = good_file(tmp_path)
     read: list[Path] = []
     monkeypatch.setattr("assistant.serve.opening.load_ct", lambda path, **_: read.append(path))
-    opening = Opening(MemoryBudget(2**20), Line(), lambda ct, **_: FakeConversation(ct))
+    opening = Opening(MemoryBudget(2**20), Line(), lambda ct, **_: FakeConversation(ct), NEEDS)
     with pytest.raises(ResourceError, match="E_MEMORY_LARGE"):
         opening(path, Choices(), lambda step, share: None)
     assert read == []
@@ -251,9 +247,9 @@ def test_a_ct_that_cannot_be_opened_gives_its_memory_and_its_place_back(tmp_path
     wrong = tmp_path / "ct.nii.gz"
     wrong.write_bytes(b"this is a text file")
     with pytest.raises(InputRefused):
-        Opening(budget, line, lambda ct, **_: FakeConversation(ct))(wrong, Choices(), lambda step, share: None)
+        Opening(budget, line, lambda ct, **_: FakeConversation(ct), NEEDS)(wrong, Choices(), lambda step, share: None)
     small = MemoryBudget(2**30)
     with pytest.raises(InputRefused):
-        Opening(small, line, lambda ct, **_: FakeConversation(ct))(wrong, Choices(), lambda step, share: None)
+        Opening(small, line, lambda ct, **_: FakeConversation(ct), NEEDS)(wrong, Choices(), lambda step, share: None)
     assert (budget.left, small.left) == (budget.total, small.total)
     assert len(line) == 0

@@ -15,7 +15,7 @@ import pytest
 from assistant.serve.place import LOCK
 from assistant.serve.workers.engine import Engine
 from assistant.serve.workers.line import Line
-from assistant.serve.workers.memory import needed_bytes
+from assistant.serve.workers.needs import needed_bytes
 from assistant.serve.workers.remote import RemoteConversation
 from assistant.serve.workers.zygote import Zygote
 from tests.assistant.serve_client import Apart, Visitor, served_apart
@@ -144,5 +144,6 @@ def test_a_ct_stays_within_the_memory_that_was_set_aside_for_it(
     held = max(peak) + ct.hu.nbytes + max(0, here.memory_full_info().uss - before)
     conversation.close()
     zygote.close()
-    print(f"\n{shape}: {held / 2**20:.0f} MiB of {needed_bytes(shape, spacing_mm) / 2**20:.0f}")
-    assert held < needed_bytes(shape, spacing_mm) < 2.5 * held
+    needed = needed_bytes(shape, spacing_mm, Engine().needs())
+    print(f"\n{shape}: {held / 2**20:.0f} MiB of {needed / 2**20:.0f}")
+    assert held < needed < 2.5 * held

@@ -6,8 +6,11 @@ import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from assistant.api import DEFAULT_MODEL
 from assistant.plan import Memory, Planner
+from assistant.serve.workers.needs import ModelNeeds, needs_of
 from vision.geometry import CTVolume, Mask
+from vision.models.registry import find_model
 from vision.segmenter import Encoding, Progress, Segmenter, no_progress
 
 
@@ -16,12 +19,18 @@ class Engine:
     """`make` names a function that takes `arguments` and returns the segmenter and the planner, 'module:function'.
 
     `warm_up` names one without arguments that imports what every worker needs; it runs once, in the process that
-    workers are forked from, and may start no thread and touch no GPU.
+    workers are forked from, and may start no thread and touch no GPU. Memory is set aside for CTs of the installed
+    model `model`.
     """
 
     make: str = "assistant.serve.workers.engine:make_shipped"
     warm_up: str = "assistant.serve.workers.engine:import_shipped"
     arguments: tuple[str, ...] = ()
+    model: str = DEFAULT_MODEL
+
+    def needs(self) -> ModelNeeds:
+        """What one CT takes. Raises WeightsError as `find_model` does."""
+        return needs_of(find_model(self.model))
 
     def start(self) -> tuple[Segmenter, Planner]:
         """The segmenter and the planner, made in this process."""
@@ -31,9 +40,8 @@ class Engine:
 
 def engine_of(model: str) -> Engine:
     """The engine of an installed model. Raises WeightsError E_MODEL for an unknown one."""
-    from vision.models.registry import find_model
-
-    return Engine("assistant.serve.workers.engine:make_named", arguments=(find_model(model).name,))
+    found = find_model(model).name
+    return Engine("assistant.serve.workers.engine:make_named", arguments=(found,), model=found)
 
 
 def make_named(model: str) -> tuple[Segmenter, Planner]:

@@ -1,8 +1,7 @@
-"""Memory: how much an open CT needs, how much there is, and who may have it."""
+"""Memory: how much there is, and who may have it."""
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,26 +17,6 @@ CGROUP_FILES = (
     ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 )
 """Limit, use and the key of what is only cached, in version 2 and version 1 of Linux's control groups."""
-
-WORKER_BYTES = 150 * 2**20
-VOXEL_BYTES = 15
-WORKING_VOXEL_BYTES = 80
-WORKING_MM = 3.0
-MOST_WORKING_VOXELS = 12_000_000
-UNKNOWN_MM = 5.0
-
-
-def needed_bytes(shape: tuple[int, int, int], spacing_mm: tuple[float, float, float | None]) -> int:
-    """Memory for one open CT while it is asked for everything: HU, the network's pass and masks, in worker and server.
-
-    150 MiB + 15 bytes a voxel + 80 bytes a voxel of the network's 3 mm grid, of which at most 12 million are computed
-    at once: 20 to 30 % above what was measured with the shipped model for 248x192x122, 512x512x90 and 512x512x300
-    voxels (tests/assistant/test_server_soak.py measures it again). An unknown slice distance counts as 5 mm.
-    """
-    voxels = math.prod(shape)
-    sides = (count * (step or UNKNOWN_MM) / WORKING_MM for count, step in zip(shape, spacing_mm, strict=True))
-    working = min(math.prod(sides), MOST_WORKING_VOXELS)
-    return int(WORKER_BYTES + VOXEL_BYTES * voxels + WORKING_VOXEL_BYTES * working)
 
 
 def available_bytes(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:
