@@ -86,8 +86,8 @@ def draw_vessels(tissues: np.ndarray, rng: np.random.Generator) -> None:
     ):
         if not (tissues == vessel).any():
             _tubes_within(tissues, lung, vessel, rng=rng, width=4.5, radius=0.8, margin_mm=4.0)
-    _tubes_within(tissues, Tissue.FAT, Tissue.VESSEL_UNSPECIFIED, rng=rng, width=6.0, radius=1.0, margin_mm=1.6)
-    _tubes_within(tissues, Tissue.FAT, Tissue.VESSEL_UNSPECIFIED, rng=rng, width=4.5, radius=0.65, margin_mm=1.6)
+    _tubes_within(tissues, Tissue.FAT, Tissue.VESSEL_UNSPECIFIED, rng=rng, width=5.0, radius=1.25, margin_mm=1.6)
+    _tubes_within(tissues, Tissue.FAT, Tissue.VESSEL_UNSPECIFIED, rng=rng, width=3.5, radius=0.8, margin_mm=1.6)
 
 
 def _tubes_within(

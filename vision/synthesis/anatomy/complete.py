@@ -20,7 +20,7 @@ from vision.synthesis.anatomy.fill import (
     keep_trunk,
 )
 from vision.synthesis.anatomy.regrid import SPACING_MM, to_isotropic
-from vision.synthesis.anatomy.skeleton import draw_pelvis, draw_ribs, draw_spine, lacks_bones
+from vision.synthesis.anatomy.skeleton import draw_pelvis, draw_ribs, draw_spine, fill_spine, lacks_bones
 from vision.synthesis.anatomy.tissues import Tissue, belongs_to
 from vision.synthesis.anatomy.trees import draw_liver_vessels
 from vision.synthesis.anatomy.trunk import measure_trunk, voxels
@@ -71,6 +71,8 @@ def complete_anatomy(labels: np.ndarray, spacing_mm: tuple[float, float, float],
     hipless = bare and not (tissues == Tissue.BONE_UNSPECIFIED).any()
     if bare:
         draw_spine(tissues, rng)
+    else:
+        fill_spine(tissues)
     trunk = measure_trunk(tissues, rng)
     fill_layers(tissues, trunk)
     if hipless:

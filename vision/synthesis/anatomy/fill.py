@@ -16,18 +16,24 @@ RAGGED = 0.95
 
 
 def fill_layers(tissues: np.ndarray, trunk: Trunk) -> None:
-    """Fill what is free within the skin, in place: fat in the cavity, muscle in the wall, fat below the skin.
+    """Fill what is free within the skin, in place: fat in the cavity, muscle around, fat below the skin.
+
+    Around the hips all of the wall is muscle, above them only a layer around the cavity.
 
     A body whose outline was labelled is filled to that outline; a fat that was labelled as one is split in two.
     """
+    femurs = np.isin(tissues, (Tissue.FEMUR_LEFT, Tissue.FEMUR_RIGHT)).any((0, 1))
+    hips = int(np.flatnonzero(femurs)[-1] + voxels(90)) if femurs.any() else 0
     outlined = bool(np.isin(tissues, (Tissue.BODY_OTHER, Tissue.SKIN)).any())
     for k, radius, direction in trunk.slices(tissues.shape):
         plane = tissues[:, :, k]
-        cavity, wall, skin = (around(profile[k], direction) for profile in (trunk.cavity, trunk.wall, trunk.skin))
+        muscle = trunk.wall if k < hips else trunk.muscle
+        profiles = (trunk.cavity, muscle, trunk.wall, trunk.skin)
+        cavity, reach, wall, skin = (around(profile[k], direction) for profile in profiles)
         body = ndimage.binary_fill_holes(plane > 0) if outlined else (radius < skin) | (plane > 0)
         free = body & np.isin(plane, (Tissue.AIR, Tissue.BODY_OTHER))
         plane[free] = np.where(
-            radius < cavity, Tissue.FAT, np.where(radius < wall, Tissue.MUSCLE, Tissue.SUBCUTANEOUS_FAT)
+            radius < cavity, Tissue.FAT, np.where(radius < reach, Tissue.MUSCLE, Tissue.SUBCUTANEOUS_FAT)
         )[free]
         plane[(plane == Tissue.FAT) & (radius > wall)] = Tissue.SUBCUTANEOUS_FAT
 

@@ -19,7 +19,7 @@ from vision.io.refusal import LIMITS, refusing
 from vision.structures import ABDOMENATLAS
 from vision.synthesis.anatomy.complete import Anatomy, complete_anatomy
 
-VERSION = 2
+VERSION = 3
 """Counts up when completion changes, so that no cache of an older one is read."""
 
 

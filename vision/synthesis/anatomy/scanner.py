@@ -37,7 +37,7 @@ class Protocol:
         """Slices of 0.8 to 5 mm; noise falls with their thickness and rises with a sharp kernel."""
         sharp = rng.random() < SHARP_SHARE
         slice_mm = float(rng.choice([0.8, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0]))
-        thin, middle, thick = (16, 30), (10, 20), (6, 12)
+        thin, middle, thick = (12, 26), (8, 18), (5, 11)
         low, high = thin if slice_mm <= 1.5 else middle if slice_mm < 4 else thick
         narrow = rng.random() < NARROW_SHARE
         return cls(
@@ -45,7 +45,7 @@ class Protocol:
             blur_fwhm_mm=float(rng.uniform(0.6, 0.9) if sharp else rng.uniform(0.9, 1.6)),
             slice_mm=slice_mm,
             noise_hu=float(rng.uniform(low, high)) * (1.35 if sharp else 1.0),
-            noise_width=float(rng.uniform(0.35, 0.5) if sharp else rng.uniform(0.5, 0.8)),
+            noise_width=float(rng.uniform(0.35, 0.5) if sharp else rng.uniform(0.55, 0.85)),
             overshoot=float(rng.uniform(0.1, 0.25)) if sharp else 0.0,
             field_share=float(rng.uniform(0.85, 1.0)) if narrow else float(rng.uniform(1.05, 1.5)),
             streaks=float(rng.uniform(0.2, 0.7)) if rng.random() < STREAK_SHARE else 0.0,

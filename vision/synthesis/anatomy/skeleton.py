@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from vision.synthesis.anatomy.regrid import SPACING_MM
 from vision.synthesis.anatomy.tissues import Tissue
-from vision.synthesis.anatomy.trunk import ANGLES, Trunk, around, voxels
+from vision.synthesis.anatomy.trunk import Trunk, around, from_back, voxels
 
 PITCH_MM, DISC_MM = 34.0, 8.0
 RIB_PITCH_MM, RIB_HEIGHT_MM, RIB_DROP_MM = 25.0, 10.5, 135.0
@@ -142,11 +142,6 @@ def draw_ribs(tissues: np.ndarray, trunk: Trunk, rng: np.random.Generator) -> No
             plane[(np.abs(beyond - 5.5) < 4.5) & muscle & (back > 0.955)] = Tissue.BONE_UNSPECIFIED
 
 
-def from_back(direction: np.ndarray) -> np.ndarray:
-    """How far a direction is from the back, 0 there and 1 at the front, both sides alike."""
-    return np.abs((direction / ANGLES - 0.25) % 1 - 0.5) * 2
-
-
 def draw_pelvis(tissues: np.ndarray, trunk: Trunk) -> None:
     """Draw iliac wings, sockets and sacrum around femurs that lie alone, into muscle and fat, in place."""
     femurs = np.isin(tissues, (Tissue.FEMUR_LEFT, Tissue.FEMUR_RIGHT))
@@ -178,3 +173,24 @@ def _draw_sockets(tissues: np.ndarray, femurs: np.ndarray, top: int) -> None:
     reach = np.abs(np.flatnonzero(heads) - middle)
     inner = np.abs(x - middle) < np.median(reach)
     part[(near > 3) & (near < 12) & inner & np.isin(part, (Tissue.MUSCLE, Tissue.FAT))] = Tissue.BONE_UNSPECIFIED
+
+
+def fill_spine(tissues: np.ndarray) -> None:
+    """Fill the gaps of a labelled spine, in place: discs between vertebrae and the canal behind them.
+
+    Where bones within 30 mm of the midline lie at most 12 mm apart from below to above, a disc lies between.
+    """
+    bones = np.isin(tissues, BONES)
+    across = np.flatnonzero(bones.any((1, 2)))
+    if not len(across):
+        return
+    middle = int(np.median(np.nonzero(bones)[0]))
+    span = slice(max(0, middle - round(voxels(30))), middle + round(voxels(30)))
+    part, bone = tissues[span], bones[span]
+    free = np.isin(part, (Tissue.AIR, Tissue.FAT))
+    joined = ndimage.binary_closing(bone, structure=np.ones((1, 1, 9), dtype=bool))
+    part[joined & free & ~bone] = Tissue.CARTILAGE_OR_DISC
+    ring = ndimage.binary_closing(joined, structure=np.ones((3, 3, 5), dtype=bool))
+    for k in range(part.shape[2]):
+        canal = ndimage.binary_fill_holes(ring[:, :, k]) & ~ring[:, :, k]
+        part[:, :, k][canal & np.isin(part[:, :, k], (Tissue.AIR, Tissue.FAT))] = Tissue.SPINAL_CORD

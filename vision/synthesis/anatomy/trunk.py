@@ -25,12 +25,13 @@ _LIMBS = (Tissue.FEMUR_LEFT, Tissue.FEMUR_RIGHT, Tissue.BREAST_GLANDULAR, Tissue
 class Trunk:
     """Radii in voxels of 1.5 mm; direction 0 points to the patient's Right, a quarter on to Anterior.
 
-    `centre` (K, 2); `cavity`, `wall`, `skin` (K, A): where the peritoneal or pleural cavity, the muscular wall and the
-    body end. Each lies outside the one before.
+    `centre` (K, 2); `cavity`, `muscle`, `wall`, `skin` (K, A): where the peritoneal or pleural cavity, the muscle
+    around it, the hull of bones and muscles of the back, and the body end. Each lies outside the one before.
     """
 
     centre: np.ndarray
     cavity: np.ndarray
+    muscle: np.ndarray
     wall: np.ndarray
     skin: np.ndarray
 
@@ -55,6 +56,11 @@ def around(profile: np.ndarray, direction: np.ndarray) -> np.ndarray:
 def voxels(mm: float) -> float:
     """Millimetres in voxels of the synthesis grid."""
     return mm / SPACING_MM
+
+
+def from_back(direction: np.ndarray) -> np.ndarray:
+    """How far a direction is from the back, 0 there and 1 at the front, both sides alike."""
+    return np.abs((direction / ANGLES - 0.25) % 1 - 0.5) * 2
 
 
 def hull_profile(inside: np.ndarray, centre: np.ndarray) -> np.ndarray:
@@ -105,8 +111,8 @@ def measure_trunk(tissues: np.ndarray, rng: np.random.Generator) -> Trunk:
     cavity = hull_profile(_thickened(in_cavity, 12.0), centre)
     usual = _usual_girth(cavity, tissues)
     cavity = smoothed(np.fmax(cavity, 0.92 * usual), along_mm=9.0, around=1.2) + voxels(3)
-    layer = voxels(1) * (9 + 4 * rng.random() + 3 * _ripple(cavity.shape, rng))
-    wall = cavity + np.maximum(layer, voxels(5))
+    layer = _layer_mm(tissues) * rng.uniform(0.75, 1.2) + 2.0 * _ripple(cavity.shape, rng)
+    muscle = wall = cavity + voxels(1) * np.maximum(layer, 2.5)
     framed = np.isin(tissues, (*FRAME, *_FEMURS))
     if framed.any():
         frame = hull_profile(_thickened(framed, 6.0), centre) + _buttocks(tissues)[:, None]
@@ -115,10 +121,20 @@ def measure_trunk(tissues: np.ndarray, rng: np.random.Generator) -> Trunk:
     if outline.any():
         skin = smoothed(hull_profile(tissues > 0, centre), along_mm=1.5, around=0.5)
         wall = np.minimum(wall, skin - voxels(5))
-        return Trunk(centre, np.minimum(cavity, wall - voxels(3)), wall, skin)
+        return Trunk(centre, np.minimum(cavity, wall - voxels(3)), np.minimum(muscle, wall), wall, skin)
     fat = voxels(rng.uniform(8, 30)) * (1 + 0.35 * _ripple(cavity.shape, rng))
     skin = smoothed(convex(wall) + np.maximum(fat, voxels(5)), along_mm=9.0, around=2.0)
-    return Trunk(centre, cavity, wall, skin)
+    return Trunk(centre, cavity, muscle, wall, skin)
+
+
+def _layer_mm(tissues: np.ndarray) -> np.ndarray:
+    """(K, A) how thick the wall's muscle is: 13 mm in the chest; below, oblique and straight muscles and seams."""
+    livers = np.flatnonzero((tissues == Tissue.LIVER).any((0, 1)))
+    costal = float(livers.mean()) if len(livers) else tissues.shape[2] / 2
+    where = from_back(np.arange(ANGLES, dtype=np.float64))
+    belly = np.interp(where, [0.3, 0.4, 0.7, 0.76, 0.8, 0.85, 0.95, 0.985, 1], [11, 16, 15, 6, 5, 11, 11, 4, 3])
+    chest = 1 / (1 + np.exp(-(np.arange(tissues.shape[2]) - costal) / voxels(10)))[:, None]
+    return chest * 13.0 + (1 - chest) * belly[None]
 
 
 def _usual_girth(cavity: np.ndarray, tissues: np.ndarray) -> np.ndarray:
