@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# The shipped universal segmenter, from labelled CTs and label maps to weights, top to bottom.
+#
+#   BODYMAPS_DATA=/path/to/data [MINUTES=90] recipes/universal.sh [OUT]
+#
+# $BODYMAPS_DATA/train holds one folder a case with ct.nii.gz and labels.nii.gz (AbdomenAtlas 1.1 integers);
+# $BODYMAPS_DATA/anatomies holds label maps without CT and their index.csv. Your own cases go the same way: a JSON list
+# with ct, labels, order and annotated (vision/training/cases.py), a folder with index.csv (vision/synthesis/anatomy/
+# library.py). Run the script again after a kill and it goes on. On several GPUs put `accelerate launch` before the
+# training line: accelerate launch --num_processes 4 -m assistant.cli train vision ...
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+: "${BODYMAPS_DATA:?Set BODYMAPS_DATA to the folder that holds train/ and anatomies/; they are not part of the project.}"
+out="${1:-out/universal}"
+minutes="${MINUTES:-90}"
+held_out="${HELD_OUT:-btcv_0034}"
+bodymaps="${BODYMAPS:-.venv/bin/bodymaps}"
+mkdir -p "$out"
+
+# Freed memory stays with the process, which saves a CPU run from asking for the same pages at every step.
+export MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 MALLOC_TOP_PAD_=500000000
+
+# 1. 12 analytic abdomens, each drawn a twentieth as often as a real CT, so that the demo's world is known too.
+"$bodymaps" train phantoms --out "$out" --count 12 --first-seed 1000 > "$out/phantoms.json"
+
+# 2. The case list: the real CTs, of which one is held out for the curve, with the 8 structures that people annotated.
+.venv/bin/python - "$BODYMAPS_DATA/train" "$out" "$held_out" <<'PYTHON'
+import json
+import sys
+from pathlib import Path
+
+train, out, held_out = Path(sys.argv[1]).resolve(), Path(sys.argv[2]), sys.argv[3]
+manual = ["aorta", "gall_bladder", "kidney_left", "kidney_right", "liver", "pancreas", "spleen", "stomach"]
+real = [
+    {
+        "ct": str(case / "ct.nii.gz"),
+        "labels": str(case / "labels.nii.gz"),
+        "order": "abdomenatlas1.1",
+        "annotated": manual,
+        "held_out": case.name == held_out,
+    }
+    for case in sorted(train.iterdir())
+    if (case / "ct.nii.gz").exists()
+]
+(out / "cases.json").write_text(json.dumps(real + json.loads((out / "phantoms.json").read_text()), indent=1))
+PYTHON
+
+# 3. Train on real cases and on CTs synthesised from the anatomies while training.
+"$bodymaps" train vision --cases "$out/cases.json" --anatomies "$BODYMAPS_DATA/anatomies" --out "$out/run" \
+    --minutes "$minutes" --steps 1000000
+
+# 4. Weights and their description for vision/models/weights; then recipes/evaluate.sh.
+"$bodymaps" train export "$out/run" --out "$out/weights" --name universal
