@@ -141,9 +141,9 @@ def _clean(tissues: np.ndarray) -> None:
             plane = tissues[:, :, k]
             holes = ndimage.binary_fill_holes(plane == code) & (plane != code)
             parts, count = cc3d.connected_components(np.ascontiguousarray(holes), connectivity=4, return_N=True)
-            sizes = np.bincount(parts.ravel()) * SPACING_MM**2
-            sizes[0] = 1e9
-            plane[(sizes < 900)[parts]] = code
+            small = np.bincount(parts.ravel()) * SPACING_MM**2 < 900
+            small[0] = False
+            plane[small[parts]] = code
 
 
 def _in_reach(tissues: np.ndarray) -> np.ndarray:

@@ -88,7 +88,8 @@ def _join_slices(labels: np.ndarray, grid: Grid) -> np.ndarray:
         spacing = (grid.spacing_mm[0], grid.spacing_mm[1], far)
         deep = edt.edt(inside, anisotropy=spacing) - edt.edt(~inside, anisotropy=spacing)
         deep = np.clip(deep, -REACH_MM, REACH_MM).astype(np.float32)
-        for k in np.flatnonzero(inside.any((0, 1))[lower] | inside.any((0, 1))[upper]):
+        filled = np.any(inside, axis=(0, 1))
+        for k in np.flatnonzero(filled[lower] | filled[upper]):
             level = (1 - weight[k]) * deep[:, :, lower[k]] + weight[k] * deep[:, :, upper[k]]
             better = level > best[i, j, k]
             best[i, j, k][better] = level[better]
