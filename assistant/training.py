@@ -49,7 +49,9 @@ def train_vision(options: TrainingOptions) -> Path:
     if options.cases is not None and not options.cases.is_file():
         raise InputRefused("E_NOT_FOUND", "The case list does not exist.", "Check the path of the case list.")
     if options.fusion not in ("concat", "cross_attention"):
-        raise UsageError("E_FUSION", f"There is no fusion {options.fusion[:40]!r}.", "concat or cross_attention.")
+        raise UsageError(
+            "E_FUSION", f"There is no fusion {options.fusion[:40]!r}.", "Choose concat or cross_attention."
+        )
     from vision.training.cases import prepare_list, read_case_list
 
     entries = [] if options.cases is None else read_case_list(options.cases)

@@ -17,6 +17,8 @@ SHORTEST_SENTENCE = 8
 OUR_OWN_NAMES = {
     ("vision/models/weights_file.py", "file.name"),
     ("vision/models/registry.py", "description.name"),
+    ("vision/benchmark/engine_times.py", "segmenter.name"),
+    ("vision/benchmark/speed_tasks.py", "segmenter.name"),
     ("vision/io/write.py", "structure.name"),
     ("assistant/batch/marker.py", "folder.name"),
 }

@@ -22,7 +22,9 @@ UNSAFE_QUALIFIED = ("torch.load", "torch.hub", "yaml.load", "numpy.fromstring", 
 UNSAFE_QUALIFIED += ("os.system", "os.popen", "os.exec", "os.spawn", "shutil.unpack_archive")
 UNSAFE_QUALIFIED += ("subprocess.getoutput", "subprocess.getstatusoutput", "asyncio.create_subprocess_shell")
 UNSAFE_QUALIFIED += ("gradio.load", "gradio.Interface.load", "socket.create_connection", "urllib.request")
-UNSAFE_FLAGS = {"shell", "trust_remote_code", "allow_pickle", "share"}
+UNSAFE_FLAGS = {"shell", "trust_remote_code", "allow_pickle"}
+GRADIO_FLAGS, GRADIO_HOMES = {"share"}, ("assistant/serve", "app.py")
+"""`share=True` puts a page on the internet: unsafe where gradio may be imported, and in any call of a `launch`."""
 
 NETWORK_MODULES = ("urllib.request", "urllib3", "requests", "http.client", "http.server", "httpx", "aiohttp", "ftplib")
 NETWORK_MODULES += ("smtplib", "poplib", "imaplib", "telnetlib", "socketserver", "xmlrpc", "websockets", "websocket")
@@ -72,8 +74,9 @@ def call_faults(node: ast.Call, file: Path, names: dict[str, str]) -> Iterator[s
             yield called
         if node.func.attr == "recv" and not node.args:
             yield f"{called}() unpickles what the other process sent; use recv_bytes"
+    unsafe = UNSAFE_FLAGS | (GRADIO_FLAGS if lives_in(file, GRADIO_HOMES) or called.endswith("launch") else set())
     for keyword in node.keywords:
-        if keyword.arg in UNSAFE_FLAGS and not (isinstance(keyword.value, ast.Constant) and not keyword.value.value):
+        if keyword.arg in unsafe and not (isinstance(keyword.value, ast.Constant) and not keyword.value.value):
             yield f"{called}({keyword.arg}=...)"
     yield from log_faults(node)
 
@@ -168,6 +171,7 @@ def test_unsafe_code_is_found(code: str) -> None:
         ("from urllib.parse import urlsplit", "assistant/serve/work.py"),
         ("LOG.warning('%d slices', 3)", "assistant/api.py"),
         ("math.log(x)", "vision/measure/size.py"),
+        ("CaseEntry(share=0.5)", "vision/training/cases.py"),
         ("torch.load(file, weights_only=True)", "vision/training/export.py"),
     ],
 )

@@ -48,7 +48,7 @@ def unetr(widths: Sequence[int]) -> MonaiBackbone:
     require_widths("unetr", widths[:-1], (1, 2, 4, 8))
     heads = max(1, widths[-1] // HEAD_WIDTH)
     if widths[-1] < 1 or widths[-1] % heads:
-        what = f"unetr cannot have {widths[-1]} channels at the bottom."
+        what = f"The backbone unetr cannot have {widths[-1]} channels at the bottom."
         raise UsageError("E_BACKBONE_WIDTHS", what, f"Give a multiple of {HEAD_WIDTH} as the last width.")
     net = monai_networks().UNETR(
         *(1, 1, 16 * UNETR_PATCHES),

@@ -226,5 +226,7 @@ def require_levels(name: str, widths: Sequence[int], *, least: int, most: int = 
     if not least <= len(widths) <= most or any(width < 2 or width % 2 for width in widths):
         levels = f"{least}" if least == most else f"{least} to {most}"
         raise UsageError(
-            "E_BACKBONE_WIDTHS", f"{name} cannot have the widths {tuple(widths)}.", f"Give {levels} even numbers."
+            "E_BACKBONE_WIDTHS",
+            f"The backbone {name} cannot have the widths {tuple(widths)}.",
+            f"Give {levels} even numbers.",
         )

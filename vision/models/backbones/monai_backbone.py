@@ -53,7 +53,9 @@ def require_widths(name: str, widths: Sequence[int], factors: Sequence[int], *, 
     if scale < 1 or scale % of or tuple(widths) != tuple(scale * factor for factor in factors):
         example = tuple(of * -(-16 // of) * factor for factor in factors)
         raise UsageError(
-            "E_BACKBONE_WIDTHS", f"{name} cannot have the widths {tuple(widths)}.", f"It can have {example}, or so."
+            "E_BACKBONE_WIDTHS",
+            f"The backbone {name} cannot have the widths {tuple(widths)}.",
+            f"It can have {example}, or so.",
         )
 
 
