@@ -61,7 +61,7 @@ def vary_organs(
     if attenuation.phase == "late_arterial":
         spleen = voxels_of(tissues, Tissue.SPLEEN)
         flat[spleen] += rng.uniform(5, 30) * np.sin(2.2 * middle[spleen] + broad[spleen])
-    _fatten(flat, voxels_of(tissues, Tissue.PANCREAS), fine + 0.8 * middle, threshold=rng.uniform(0.9, 2.4), fat_hu=-90)
+    _fatten(flat, voxels_of(tissues, Tissue.PANCREAS), fine + 0.8 * middle, threshold=rng.uniform(1.2, 2.8), fat_hu=-90)
     muscle = voxels_of(tissues, Tissue.MUSCLE)
     _fatten(flat, muscle, middle - 0.5 * fine, threshold=rng.uniform(1.1, 2.2), fat_hu=-95)
     planes = np.clip(1 - np.abs(middle[muscle] + 0.25 * fine[muscle]) / 0.07, 0, 1) * rng.uniform(0, 0.7)
