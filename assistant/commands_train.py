@@ -70,9 +70,13 @@ def export(
     leave_out: Annotated[
         str, typer.Option(help="Structures that it is not to answer, by table name, comma between.")
     ] = "",
+    calibration: Annotated[
+        Path | None, typer.Option(help="reliability.json of 'evaluate reliability' on cases kept apart.")
+    ] = None,
 ) -> None:
     """Turn a training run into safetensors and their description."""
-    from vision.training.export import export_run
+    from vision.training.export import export_run, read_calibration
 
     left_out = frozenset(word.strip() for word in leave_out.split(",") if word.strip())
-    tell(f"Saved {export_run(run, out, name=name, leave_out=left_out)}")
+    line = None if calibration is None else read_calibration(calibration)
+    tell(f"Saved {export_run(run, out, name=name, leave_out=left_out, calibration=line)}")

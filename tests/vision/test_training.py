@@ -16,13 +16,13 @@ from tests.vision.training_parts import (
     network_of,
     patch_of,
 )
-from vision.errors import WeightsError
+from vision.errors import UsageError, WeightsError
 from vision.models.universal.network import UniversalNetwork
 from vision.synthesis.anatomy import Anatomy
 from vision.training.cases import (
     TrainingCase,
 )
-from vision.training.export import export_run, read_run
+from vision.training.export import export_run, read_calibration, read_run
 from vision.training.loss import partial_label_loss
 from vision.training.passes import TrainingPass, blocked
 from vision.training.patches import draw_patch
@@ -221,3 +221,19 @@ def test_validation_of_an_untrained_network_finds_little() -> None:
     found = validate(network, [case_of()])
     assert found["dice"].keys() == found["fine_dice"].keys() == {"liver", "spleen"}
     assert all(0 <= value <= 1 for value in found["fine_dice"].values())
+
+
+def test_a_calibration_is_read_from_the_reliability_and_given_to_what_is_answered(tmp_path: Path) -> None:
+    train(source_of(case_of()), [], recipe_of(minutes=1e-9), tmp_path)
+    (tmp_path / "reliability.json").write_text('{"slope": 1.5, "intercept": -2}')
+    line = read_calibration(tmp_path / "reliability.json")
+    export_run(tmp_path, tmp_path, name="small", leave_out=frozenset({"pancreas"}), calibration=line)
+    described = json.loads((tmp_path / "small.json").read_text())
+    assert described["calibration"] == {"liver": [1.5, -2.0], "spleen": [1.5, -2.0]}
+
+
+@pytest.mark.parametrize("text", ["{}", "[1]", '{"slope": null, "intercept": 1}'])
+def test_a_file_without_a_calibration_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "reliability.json").write_text(text)
+    with pytest.raises(UsageError, match="E_CALIBRATION: The file holds no slope and intercept"):
+        read_calibration(tmp_path / "reliability.json")

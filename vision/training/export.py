@@ -35,16 +35,26 @@ def read_run(run: Path) -> tuple[UniversalNetwork, dict[str, Any], dict[str, Any
     return network, recipe, stored
 
 
-def export_run(run: Path, out: Path, *, name: str, leave_out: frozenset[str] = frozenset()) -> Path:
+def export_run(
+    run: Path,
+    out: Path,
+    *,
+    name: str,
+    leave_out: frozenset[str] = frozenset(),
+    calibration: tuple[float, float] | None = None,
+) -> Path:
     """Write `<name>.safetensors` (float16: half the file) and `<name>.json`; the card is a person's to write.
 
     `trained_on` says of each structure whether real CTs, synthetic ones or both annotated it; one that nothing
-    annotated stays out of it. The model has words for what `leave_out` names and does not answer it.
+    annotated stays out of it. The model has words for what `leave_out` names and does not answer it. `calibration` is
+    the slope and intercept, on the logit, that 'bodymaps evaluate reliability' fits on cases kept apart; it holds for
+    every structure that is answered.
 
-    Raises as `read_run`, and UsageError E_LEAVE_OUT for a structure that the network does not have, or for all of them.
+    Raises as `read_run`, and UsageError E_LEAVE_OUT for a structure that the network does not have, or for all.
     """
     network, recipe, stored = read_run(run)
     left_out = _left_out(leave_out, network.config.structures)
+    answered = [each for each in network.config.structures if each not in left_out]
     content = save({key: tensor.to(torch.float16).contiguous() for key, tensor in network.state_dict().items()})
     weights = write_bytes(out / f"{name}.safetensors", content)
     described = check_network(recipe["network"], kind=UNIVERSAL)
@@ -54,6 +64,7 @@ def export_run(run: Path, out: Path, *, name: str, leave_out: frozenset[str] = f
         "network_sha256": network_hash(described),
         "left_out": left_out,
         "trained_on": recipe["trained_on"],
+        "calibration": {} if calibration is None else {each: list(calibration) for each in answered},
         "recipe": {key: value for key, value in recipe.items() if key not in ("network", "trained_on")},
         "trained_steps": stored["step"],
         "trained_seconds": round(stored["seconds"]),
@@ -61,6 +72,22 @@ def export_run(run: Path, out: Path, *, name: str, leave_out: frozenset[str] = f
     }
     write_text(out / f"{name}.json", json.dumps(description, indent=1) + "\n")
     return weights
+
+
+def read_calibration(file: Path) -> tuple[float, float]:
+    """Slope and intercept of the reliability.json that `bodymaps evaluate reliability` wrote.
+
+    Raises UsageError E_CALIBRATION for a file without them.
+    """
+    try:
+        fitted = json.loads(file.read_text("utf-8"))
+        return float(fitted["slope"]), float(fitted["intercept"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            "E_CALIBRATION",
+            f"The file holds no slope and intercept ({type(error).__name__}).",
+            "Give the reliability.json that 'bodymaps evaluate reliability --out' wrote.",
+        ) from None
 
 
 def _left_out(leave_out: frozenset[str], structures: tuple[str, ...]) -> list[str]:
