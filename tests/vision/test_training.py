@@ -65,7 +65,7 @@ def test_a_structure_of_few_voxels_pulls_as_hard_as_a_large_one() -> None:
     for count in (4, 1000):
         logits = torch.full((1, 1, 4000), -7.0, requires_grad=True)
         target = torch.arange(4000)[None, None] < count
-        partial_label_loss(logits, target, torch.ones(1, 1, dtype=torch.bool)).backward()
+        partial_label_loss(logits, target, torch.ones(1, 1, dtype=torch.bool), foreground_share=0.2).backward()
         assert logits.grad is not None
         pulls.append(float(logits.grad[target].abs().sum()))
     assert pulls[0] > 0.4 * pulls[1]

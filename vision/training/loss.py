@@ -6,26 +6,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-FOREGROUND_SHARE = 0.2
-"""Weight of the cross-entropy inside a structure, averaged over its own voxels.
 
-Without it a structure of a few voxels is forgotten: its share of the plain mean is its share of the volume, and Dice
-says almost nothing where every probability is small.
-"""
-
-
-def partial_label_loss(logits: Tensor, target: Tensor, annotated: Tensor) -> Tensor:
+def partial_label_loss(logits: Tensor, target: Tensor, annotated: Tensor, *, foreground_share: float = 0.0) -> Tensor:
     """BCE, BCE inside the structure, and soft Dice over the annotated structures, a scalar.
 
     `logits` (B, C, V) over any set of voxels V, `target` (B, C, V) bool, `annotated` (B, C) bool. Dice is taken per
     structure over the batch's cases that annotate it, and counts only where the structure occurs: empty patches teach
-    by BCE alone.
+    by BCE alone. `foreground_share` weighs the BCE inside a structure, averaged over its own voxels.
     """
     known = annotated.to(logits.dtype)
     truth = target.to(logits.dtype)
     per_voxel = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
     inside = (per_voxel * truth).sum(dim=2) / truth.sum(dim=2).clamp(min=1)
-    per_plane = per_voxel.mean(dim=2) + FOREGROUND_SHARE * inside
+    per_plane = per_voxel.mean(dim=2) + foreground_share * inside
     cross_entropy = (per_plane * known).sum() / known.sum().clamp(min=1)
     probability = torch.sigmoid(logits)
     overlap = (probability * truth).sum(dim=2) * known

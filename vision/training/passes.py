@@ -32,7 +32,7 @@ class TrainingPass(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, patch: Patch, sub_voxels: Tensor) -> Losses:
+    def forward(self, patch: Patch, sub_voxels: Tensor, foreground_share: float = 0.0) -> Losses:
         network, config = self.network, self.network.config
         known = patch.annotated.nonzero()[:, 0]
         names = tuple(config.structures[int(number)] for number in known)
@@ -44,7 +44,9 @@ class TrainingPass(nn.Module):
         picked = sub_voxels if stride > 1 else torch.zeros(1, dtype=torch.long)
         blocks = network.coarse(features, queries, picked)
         truth = blocked(targets(patch.tissues, members), stride)[:, :, picked]
-        coarse_loss = partial_label_loss(blocks.flatten(2).float(), truth.flatten(2), annotated)
+        coarse_loss = partial_label_loss(
+            blocks.flatten(2).float(), truth.flatten(2), annotated, foreground_share=foreground_share
+        )
         near = tuple(n // 2 for n in patch.fine_tissues.shape)
         window = tuple(
             slice(int(first) // stride, (int(first) + n) // stride)
@@ -56,7 +58,9 @@ class TrainingPass(nn.Module):
         fine = network.fine_features(scale_hu(patch.fine_hu, config.window_hu)[None], seen.decoded)
         refined = network.refine(fine, seen.bottleneck, before, queries, sub_voxels)
         fine_truth = blocked(targets(patch.fine_tissues, members), 2)[:, :, sub_voxels]
-        fine_loss = partial_label_loss(refined.flatten(2).float(), fine_truth.flatten(2), annotated)
+        fine_loss = partial_label_loss(
+            refined.flatten(2).float(), fine_truth.flatten(2), annotated, foreground_share=foreground_share
+        )
         return Losses(coarse_loss, fine_loss)
 
 

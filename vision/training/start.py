@@ -20,7 +20,7 @@ def start_tensors(name: str) -> dict[str, Tensor]:
     """
     checkpoint = Path(name) / "checkpoint.pt"
     if checkpoint.is_file():
-        tensors: dict[str, Tensor] = torch.load(checkpoint, map_location="cpu", weights_only=True)["network"]
+        tensors: dict[str, Tensor] = torch.load(checkpoint, map_location="cpu", weights_only=True)["average"]
         return tensors
     entry = find_model(name)
     if entry.kind != "universal":
