@@ -65,13 +65,14 @@ def main(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """
 
     def run(*words: str, raise_this: BaseException | None = None) -> int:
-        def open_ct(path: Path, *, choices: Choices, progress: object) -> WrittenConversation:
+        def open_ct(path: Path, *, choices: Choices, segmenter: None, progress: object) -> WrittenConversation:
             if raise_this is not None:
                 raise raise_this
             return WrittenConversation()
 
         api = ModuleType("assistant.api")
         monkeypatch.setattr(api, "open_ct", open_ct, raising=False)
+        monkeypatch.setattr(api, "named_segmenter", lambda model: None, raising=False)
         monkeypatch.setitem(sys.modules, "assistant.api", api)
         monkeypatch.setattr(sys, "argv", ["bodymaps", *words])
         with pytest.raises(SystemExit) as ended:

@@ -12,7 +12,7 @@ WORKER_BYTES = 150 * 2**20
 """A worker without a CT and without a model."""
 LOADED_FILES = 3
 """Weights are read, checked and put into the network: at that time they are there so many times."""
-VOXEL_BYTES = 12
+VOXEL_BYTES = 20
 """HU and what resampling and measuring need, for each voxel of the CT."""
 MASK_BYTES = 0.4
 """A mask is a byte a voxel, but memory is only taken where it is written: this share of its voxels, at most."""
@@ -52,7 +52,8 @@ class ModelNeeds:
 def needed_bytes(shape: tuple[int, int, int], spacing_mm: tuple[float, float, float | None], needs: ModelNeeds) -> int:
     """Memory for one open CT while it is asked for everything: HU, the network's passes, masks, in worker and server.
 
-    An unknown slice distance counts as 5 mm. tests/assistant/test_server_soak.py measures what is really taken.
+    For the shipped model a fifth and more above what tests/assistant/test_server_soak.py measured: 622 MiB for
+    248x192x122, 1569 for 512x512x90, 2781 for 512x512x300 voxels. An unknown slice distance counts as 5 mm.
     """
     sides = [count * (step or UNKNOWN_MM) / needs.working_mm for count, step in zip(shape, spacing_mm, strict=True)]
     working = math.prod(sides)
