@@ -52,7 +52,7 @@ class ModelNeeds:
 def needed_bytes(shape: tuple[int, int, int], spacing_mm: tuple[float, float, float | None], needs: ModelNeeds) -> int:
     """Memory for one open CT while it is asked for everything: HU, the network's passes, masks, in worker and server.
 
-    For the shipped model a fifth and more above what tests/assistant/test_server_soak.py measured: 622 MiB for
+    With 25 structures answered a fifth and more above what tests/assistant/test_server_soak.py measured: 622 MiB for
     248x192x122, 1569 for 512x512x90, 2781 for 512x512x300 voxels. An unknown slice distance counts as 5 mm.
     """
     sides = [count * (step or UNKNOWN_MM) / needs.working_mm for count, step in zip(shape, spacing_mm, strict=True)]
