@@ -19,6 +19,7 @@ from vision.benchmark.calibration import calibrated
 from vision.geometry import CTVolume, Grid, resample
 from vision.models.coarse_to_fine import UniversalSegmenter, load_universal, look, sampling
 from vision.models.coarse_to_fine.calibration import IDENTITY, calibrate
+from vision.models.coarse_to_fine.look import find_body
 from vision.models.coarse_to_fine.region import Region, cover, plan_blocks, plan_region, ramp
 from vision.models.coarse_to_fine.views import PLAIN, View
 from vision.models.registry import ModelEntry
@@ -260,3 +261,15 @@ def test_installed_weights_answer_like_those_they_were_saved_from(tmp_path: Path
     np.testing.assert_array_equal(
         loaded.segment(loaded.encode(ct), "spleen").voxels, same.segment(same.encode(ct), "spleen").voxels
     )
+
+
+def test_the_body_holds_its_gas_and_not_what_lies_beside_it() -> None:
+    hu = np.full((40, 40, 6), -125.0, dtype=np.float32)
+    hu[8:32, 8:32] = 40.0
+    hu[14:20, 14:20] = -125.0
+    hu[2:4, 2:4, 2] = 40.0
+    body = find_body(hu, above_hu=-110.0)
+    assert body[16, 16].all()
+    assert body[8:32, 8:32].all()
+    assert int(body.sum()) == 24 * 24 * 6
+    assert find_body(np.full((4, 4, 4), -125.0, dtype=np.float32), above_hu=-110.0).all()

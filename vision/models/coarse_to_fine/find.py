@@ -91,7 +91,7 @@ def find(
 ) -> Found | None:
     """What `wanted` names, None when it is not seen. `coarse` are its logits on the padded coarse grid."""
     shape = look.grid.shape
-    probability = torch.sigmoid(coarse[: shape[0], : shape[1], : shape[2]].float()).numpy()
+    probability = torch.sigmoid(coarse[: shape[0], : shape[1], : shape[2]].float()).numpy() * look.body
     whole = Region((0, 0, 0), shape)
     if not wanted.refined:
         return _cleaned(probability, look.grid, whole, wanted, step=1)

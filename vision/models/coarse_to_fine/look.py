@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import cc3d
 import numpy as np
 import torch
+from scipy.ndimage import binary_fill_holes
 from torch import Tensor
 
 from vision.geometry import CTVolume, Grid, cropped_grid, working_grid
@@ -36,11 +37,13 @@ BODY_SHARE = 0.1
 @dataclass(frozen=True)
 class Look:
     """`grid` is the part of the coarse grid that holds the body, `seen` each view with the features of its volume,
-    which is padded at the end of each axis by the low end of the window to sizes `padded`."""
+    which is padded at the end of each axis by the low end of the window to sizes `padded`; `body` (I, J, K) bool are
+    the voxels of `grid` inside the body."""
 
     grid: Grid
     padded: Voxels
     seen: tuple[tuple[View, Features], ...]
+    body: np.ndarray
 
     @property
     def features(self) -> Features:
@@ -70,7 +73,8 @@ def look_at(
     progress("resampling the CT", 0.0)
     whole = working_grid(ct.grid, network.config.spacing_mm)
     hu = sample_pooled_hu(ct, whole, window_hu=window_hu)
-    box = body_box(hu, above_hu=window_hu[0] + ABOVE_AIR_HU)
+    body = find_body(hu, above_hu=window_hu[0] + ABOVE_AIR_HU)
+    box = body_box(body)
     grid = cropped_grid(whole, _corner([span.start for span in box]), _corner([span.stop for span in box]))
     volume = PLAIN.shifted(scale_hu(torch.from_numpy(hu[box]), window_hu)[None, None], multiple=multiple)
     size = _corner(volume.shape[2:])
@@ -84,7 +88,7 @@ def look_at(
         features = see_in_slabs(network, shown, multiple=multiple, runtime=runtime, progress=step)
         seen.append((view, view.returned(features, size, stride=network.backbone.stride)))
     progress("looking at the CT", 1.0)
-    return Look(grid, size, tuple(seen))
+    return Look(grid, size, tuple(seen), body[box])
 
 
 def see_in_slabs(
@@ -128,19 +132,27 @@ def blend(parts: Sequence[Tensor], spans: Sequence[tuple[int, int]], *, depth: i
     return (total / weight).to(parts[0].dtype)
 
 
-def body_box(hu: np.ndarray, *, above_hu: float) -> tuple[slice, slice, slice]:
-    """The box of the body in (I, J, K) HU, a little wider; all of it where there is no body."""
-    body = hu > above_hu
-    labels, count = cc3d.connected_components(body, connectivity=6, return_N=True)
+def find_body(hu: np.ndarray, *, above_hu: float) -> np.ndarray:
+    """(I, J, K) bool: the large pieces of tissue and the air that they enclose in axial slices; all where none is.
+
+    The cushions of a table are air to the network's window, and lie outside.
+    """
+    labels, count = cc3d.connected_components((hu > above_hu).view(np.uint8), connectivity=6, return_N=True)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     sizes[0] = 0
-    large = sizes >= max(1, BODY_SHARE * sizes.max())
-    box = box_of(large[labels])
-    if box is None:
-        return slice(0, hu.shape[0]), slice(0, hu.shape[1]), slice(0, hu.shape[2])
+    body = (sizes >= max(1, BODY_SHARE * sizes.max()))[labels]
+    if not body.any():
+        return np.ones(hu.shape, dtype=bool)
+    return np.stack([binary_fill_holes(body[:, :, k]) for k in range(hu.shape[2])], axis=2)
+
+
+def body_box(body: np.ndarray) -> tuple[slice, slice, slice]:
+    """The box of the body, a little wider."""
+    box = box_of(body)
+    assert box is not None, "find_body leaves no body empty"
     i, j, k = (
         slice(max(0, span.start - BODY_MARGIN), min(size, span.stop + BODY_MARGIN))
-        for span, size in zip(box, hu.shape, strict=True)
+        for span, size in zip(box, body.shape, strict=True)
     )
     return i, j, k
 
