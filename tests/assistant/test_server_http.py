@@ -275,13 +275,13 @@ def test_a_server_that_ends_hangs_up_on_open_tabs_at_once(ct: Path) -> None:
 
 
 def test_a_ct_without_memory_waits_for_an_idle_one_to_be_closed_and_both_are_told(ct: Path) -> None:
-    site = Site(engine=engine("boxes"), settings=ServerSettings(memory_bytes=350 * 2**20))
+    site = Site(engine=engine("boxes"), settings=ServerSettings(memory_bytes=1200 * 2**20))
     with served(site) as url:
         first, second = Visitor(url), Visitor(url)
         assert "The CT is open" in text_of(first.open(ct))
         refused = text_of(second.open(ct))
         assert "E_MEMORY_BUSY" in refused
-        assert "0.2 GiB of memory; 0.1 GiB are free" in refused
+        assert "0.8 GiB of memory; 0.3 GiB are free" in refused
         for session in site.sessions._sessions.values():
             session.used -= site.settings.idle_ct_seconds
         assert "The CT is open" in text_of(second.open(ct))
