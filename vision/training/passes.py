@@ -48,11 +48,11 @@ class TrainingPass(nn.Module):
             blocks.flatten(2).float(), truth.flatten(2), annotated, foreground_share=foreground_share
         )
         near = tuple(n // 2 for n in patch.fine_tissues.shape)
-        window = tuple(
+        si, sj, sk = (
             slice(int(first) // stride, (int(first) + n) // stride)
             for first, n in zip(patch.fine_start, near, strict=True)
         )
-        seen = Features(features.decoded.detach()[(..., *window)], features.bottleneck.detach())
+        seen = Features(features.decoded.detach()[:, :, si, sj, sk], features.bottleneck.detach())
         with torch.no_grad():
             before = unblock(network.coarse(seen, queries), (near[0], near[1], near[2]))
         fine = network.fine_features(scale_hu(patch.fine_hu, config.window_hu)[None], seen.decoded)

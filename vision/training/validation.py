@@ -66,15 +66,15 @@ def _near_dice(
     low = [int(max(0, min(n // 2 - 48, int(m) - 24))) // 4 * 4 for m, n in zip(middle, truth.shape, strict=True)]
     high = [min(n // 2, a + 48) for a, n in zip(low, truth.shape, strict=True)]
     stride = network.backbone.stride
-    coarse = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-    inner = tuple(slice(a // stride, b // stride) for a, b in zip(low, high, strict=True))
-    near = tuple(slice(2 * a, 2 * b) for a, b in zip(low, high, strict=True))
-    decoded = features.decoded[(..., *inner)]
-    fine = network.fine_features(scaled[(..., *near)], decoded)
-    blocks = network.refine(fine, features.bottleneck, logits[(..., *coarse)].to(fine.dtype), queries)
-    size = truth[near].shape
+    ci, cj, ck = (slice(a, b) for a, b in zip(low, high, strict=True))
+    si, sj, sk = (slice(a // stride, b // stride) for a, b in zip(low, high, strict=True))
+    ni, nj, nk = (slice(2 * a, 2 * b) for a, b in zip(low, high, strict=True))
+    fine = network.fine_features(scaled[:, :, ni, nj, nk], features.decoded[:, :, si, sj, sk])
+    blocks = network.refine(fine, features.bottleneck, logits[:, :, ci, cj, ck].to(fine.dtype), queries)
+    near = truth[ni, nj, nk]
+    size = near.shape
     found = unblock(blocks, (size[0], size[1], size[2]))[0, 0].float().cpu() > 0
-    return _dice(found, truth[near])
+    return _dice(found, near)
 
 
 def _dice(found: torch.Tensor, truth: torch.Tensor) -> float:
