@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vision.errors import InputRefused, UsageError
+from vision.extras import TRAIN_EXTRA, require_packages
 from vision.structures import ABDOMENATLAS, names
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ def train_vision(options: TrainingOptions) -> Path:
     """Prepare cases and anatomies and train, or resume what `out` holds; returns the checkpoint.
 
     The network gets words for the 25 structures of AbdomenAtlas 1.1 and for every other structure that a case
-    annotates. Raises InputRefused for a missing list, UsageError for a malformed one, nothing to train on or a budget
-    that is not positive.
+    annotates. Raises InputRefused for a missing list, UsageError for a malformed one, nothing to train on, a budget
+    that is not positive or a missing package.
     """
     if options.minutes <= 0 or options.steps <= 0:
         raise UsageError(
@@ -52,6 +53,7 @@ def train_vision(options: TrainingOptions) -> Path:
         raise UsageError(
             "E_FUSION", f"There is no fusion {options.fusion[:40]!r}.", "Choose concat or cross_attention."
         )
+    require_packages("Training uses accelerate.", "accelerate", install=TRAIN_EXTRA)
     from vision.training.cases import prepare_list, read_case_list
 
     entries = [] if options.cases is None else read_case_list(options.cases)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,14 @@ def test_a_case_list_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_an_unknown_fusion_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="E_FUSION"):
         train_vision(options_of(tmp_path, anatomies=tmp_path, fusion="sum"))
+
+
+def test_missing_accelerate_is_told_with_the_command_that_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "accelerate", None)
+    with pytest.raises(UsageError, match=r"E_EXTRA: .*accelerate.*pip install 'bodymaps-assistant\[train\]'"):
+        train_vision(options_of(tmp_path, anatomies=tmp_path))
 
 
 @pytest.mark.slow

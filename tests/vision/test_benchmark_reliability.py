@@ -13,10 +13,11 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from vision.benchmark import CaseScore, calibrated, fit_calibration, measure_reliability
+from vision.benchmark import CaseScore, fit_calibration, measure_reliability
 from vision.benchmark.figures import require_matplotlib, write_figures, write_reliability_figure
 from vision.benchmark.reliability import reliability_table, write_reliability
 from vision.errors import UsageError
+from vision.models.calibration import calibrate
 
 
 def score(confidence: float, dice: float, *, case: str = "a", structure: str = "liver", ml: float = 10.0) -> CaseScore:
@@ -80,8 +81,8 @@ def test_fit_finds_the_line_that_made_the_dice() -> None:
 def test_fit_leaves_a_calibrated_score_as_it_is() -> None:
     scores = np.linspace(0.05, 0.95, 2001).tolist()
     slope, intercept = fit_calibration(scores, scores)
-    assert calibrated(0.8, slope=slope, intercept=intercept) == pytest.approx(0.8, abs=0.005)
-    assert calibrated(0.3, slope=1.0, intercept=0.0) == pytest.approx(0.3)
+    assert calibrate(0.8, (slope, intercept)) == pytest.approx(0.8, abs=0.005)
+    assert calibrate(0.3, (1.0, 0.0)) == pytest.approx(0.3)
 
 
 def test_fit_of_perfect_masks_is_finite() -> None:
@@ -95,7 +96,7 @@ def test_overconfident_scores_come_closer_to_dice_when_calibrated() -> None:
     dice = rng.uniform(0.4, 0.8, 60)
     scores = np.clip(dice + 0.2 + rng.normal(0, 0.02, 60), 0, 1)
     slope, intercept = fit_calibration(scores.tolist(), dice.tolist())
-    after = [calibrated(value, slope=slope, intercept=intercept) for value in scores]
+    after = [calibrate(value, (slope, intercept)) for value in scores]
     assert np.abs(np.array(after) - dice).mean() < 0.05 < np.abs(scores - dice).mean()
 
 

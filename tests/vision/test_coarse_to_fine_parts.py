@@ -15,10 +15,9 @@ from safetensors.torch import save_file
 
 from tests.vision.test_coarse_to_fine import BALL, GRIDS, tiny_network
 from tests.vision.threshold_network import CPU, ball_ct, threshold_segmenter
-from vision.benchmark.calibration import calibrated
 from vision.geometry import CTVolume, Grid, resample
+from vision.models.calibration import IDENTITY, calibrate
 from vision.models.coarse_to_fine import UniversalSegmenter, load_universal, look, sampling
-from vision.models.coarse_to_fine.calibration import IDENTITY, calibrate
 from vision.models.coarse_to_fine.look import find_body
 from vision.models.coarse_to_fine.region import Region, cover, plan_blocks, plan_region, ramp
 from vision.models.coarse_to_fine.views import PLAIN, View
@@ -215,8 +214,12 @@ def test_order_facts_come_from_the_coarse_look() -> None:
 
 def test_the_identity_leaves_a_score_and_a_line_moves_it() -> None:
     assert [calibrate(score, IDENTITY) for score in (0.0, 0.37, 1.0)] == [0.0, 0.37, 1.0]
-    for score in (0.0, 0.2, 0.5, 0.9, 1.0):
-        assert calibrate(score, (0.8, -0.3)) == pytest.approx(calibrated(score, slope=0.8, intercept=-0.3))
+    assert calibrate(0.5, (0.8, -0.3)) == pytest.approx(1 / (1 + np.exp(0.3)))
+    for score in (0.2, 0.9):
+        odds = (score / (1 - score)) ** 0.8 * np.exp(-0.3)
+        assert calibrate(score, (0.8, -0.3)) == pytest.approx(odds / (1 + odds))
+    assert 0 < calibrate(0.0, (0.8, -0.3)) < 1e-3
+    assert 0.99 < calibrate(1.0, (0.8, -0.3)) < 1
 
 
 def test_a_calibrated_segmenter_says_what_its_line_says() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vision.geometry import Box, CTVolume, Grid, Mask, Notice
+from vision.geometry import Box, CTVolume, Grid, Mask, Notice, box_around
 
 GRID = Grid.from_spacing((8, 9, 10), (1.0, 2.0, 3.0), (5.0, 0.0, -20.0))
 
@@ -98,3 +98,11 @@ def test_facts_of_a_ct_are_a_copy_that_nobody_writes_to() -> None:
     assert ct.warnings[0].code == "W_X"
     with pytest.raises(TypeError, match="does not support item assignment"):
         ct.facts["kvp"] = 80  # type: ignore[index]
+
+
+def test_a_box_goes_round_voxels_with_a_margin_that_ends_at_the_edge() -> None:
+    voxels = np.zeros((10, 10, 10), dtype=bool)
+    assert box_around(voxels) is None
+    voxels[1, 4:6, 9] = True
+    assert box_around(voxels) == (slice(1, 2), slice(4, 6), slice(9, 10))
+    assert box_around(voxels, 2) == (slice(0, 4), slice(2, 8), slice(7, 10))

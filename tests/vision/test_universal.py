@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from vision.errors import UsageError
-from vision.models.backbones.compact import depth_to_space, space_to_depth
+from vision.models.backbones.compact import space_to_depth
 from vision.models.universal.head import Fusion
 from vision.models.universal.network import UniversalConfig, UniversalNetwork, scale_hu, unblock
 from vision.models.universal.phrases import Phrase, parse_phrase, phrase_of, stem_of
@@ -177,10 +177,10 @@ def test_batch_of_two_equals_two_of_one(fusion: Fusion) -> None:
             torch.testing.assert_close(one[0], both[number], rtol=1e-4, atol=1e-4)
 
 
-def test_unblock_is_depth_to_space() -> None:
+def test_unblock_undoes_space_to_depth() -> None:
     blocks = torch.rand(2, 3, 8, 4 * 3 * 2)
-    laid = depth_to_space(blocks.flatten(1, 2).unflatten(2, (4, 3, 2)))
-    assert torch.equal(unblock(blocks, (8, 6, 4)), laid)
+    laid = unblock(blocks, (8, 6, 4))
+    assert laid.shape == (2, 3, 8, 6, 4)
     assert torch.equal(space_to_depth(laid).unflatten(1, (3, 8)).flatten(3), blocks)
     single = torch.rand(1, 2, 1, 24)
     assert torch.equal(unblock(single, (4, 3, 2)), single.reshape(1, 2, 4, 3, 2))

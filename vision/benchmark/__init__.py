@@ -1,6 +1,6 @@
 """Evaluation: metrics of masks against a reference, over cases, with intervals; robustness and reliability."""
 
-from vision.benchmark.calibration import calibrated, fit_calibration
+from vision.benchmark.calibration import fit_calibration
 from vision.benchmark.evaluate import (
     CaseResult,
     CaseScore,
@@ -31,7 +31,6 @@ __all__ = [
     "Reliability",
     "StructureSummary",
     "bootstrap_interval",
-    "calibrated",
     "case_table",
     "dice",
     "evaluate_case",

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from vision.errors import UsageError
+from vision.models.calibration import CLOSEST
 
 FEWEST_MASKS = 3
-CLOSEST = 1e-4
-"""Scores are kept this far from 0 and 1, where a logit is infinite."""
 
 
 def fit_calibration(scores: Sequence[float], dice: Sequence[float]) -> tuple[float, float]:
     """Slope and intercept a, b of sigmoid(a * logit(score) + b) that predict Dice best, by cross-entropy.
+
+    `vision.models.calibration.calibrate` applies them.
 
     Platt (1999) with Dice in [0, 1] in the place of classes. As his targets, n values of Dice are moved towards a half
     as by one hit and one miss, so that the optimum is finite. Slope 1 and intercept 0 leave a score as it is.
@@ -48,11 +49,6 @@ def fit_calibration(scores: Sequence[float], dice: Sequence[float]) -> tuple[flo
     return float(slope), float(intercept)
 
 
-def calibrated(score: float, *, slope: float, intercept: float) -> float:
-    """The Dice to expect of a mask with this score, in [0, 1]."""
-    return float(1 / (1 + np.exp(-(slope * _logit(np.float64(score)) + intercept))))
-
-
-def _logit(scores: np.ndarray | np.float64) -> np.ndarray:
+def _logit(scores: np.ndarray) -> np.ndarray:
     kept = np.clip(scores, CLOSEST, 1 - CLOSEST)
     return np.log(kept / (1 - kept))

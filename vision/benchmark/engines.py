@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import io
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -14,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vision.errors import UsageError
+from vision.extras import missing_packages, require_packages
 from vision.models.backbones.features import Features
 from vision.models.universal.network import UniversalNetwork
 
@@ -161,11 +160,8 @@ ENGINES: MappingProxyType[str, Callable[[UniversalNetwork, Inputs], Passes]] = M
 
 def require_installed(*packages: str) -> None:
     """Raise UsageError E_EXTRA, with the command that installs them, unless all packages are there."""
-    missing = [name for name in packages if importlib.util.find_spec(name) is None]
-    if missing:
-        raise UsageError(
-            "E_EXTRA", f"This engine needs {' and '.join(missing)}.", f"Run: pip install {' '.join(missing)}."
-        )
+    missing = missing_packages(*packages)
+    require_packages(f"This engine needs {' and '.join(missing)}.", *missing, install=" ".join(missing))
 
 
 def _openvino(network: UniversalNetwork, inputs: Inputs, *, precision: str) -> Passes:

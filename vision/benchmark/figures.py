@@ -13,7 +13,7 @@ import numpy as np
 from vision.benchmark.evaluate import CaseScore
 from vision.benchmark.metrics import TOLERANCE_MM
 from vision.benchmark.reliability import Reliability
-from vision.errors import UsageError
+from vision.extras import require_packages
 from vision.io import write_bytes
 from vision.structures import by_name, names
 
@@ -32,10 +32,7 @@ GREY, BLUE = "#8a8a8a", "#2f6db5"
 
 def require_matplotlib() -> None:
     """Raise UsageError E_EXTRA when figures cannot be drawn, before the work of hours."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise UsageError("E_EXTRA", "Figures need matplotlib.", "Run: pip install matplotlib.") from None
+    require_packages("Figures need matplotlib.", "matplotlib", install="matplotlib")
 
 
 def write_figures(scores: Sequence[CaseScore], out: Path) -> list[Path]:

@@ -72,15 +72,11 @@ class Mask:
     @cached_property
     def box(self) -> Box | None:
         """The smallest box around the mask, None when it is empty."""
-        start, stop = [], []
-        for axis in range(3):
-            others = tuple(a for a in range(3) if a != axis)
-            filled = np.flatnonzero(self.voxels.any(axis=others))
-            if filled.size == 0:
-                return None
-            start.append(int(filled[0]))
-            stop.append(int(filled[-1]) + 1)
-        return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]), self.grid, self.score)
+        spans = box_around(self.voxels)
+        if spans is None:
+            return None
+        i, j, k = spans
+        return Box((i.start, j.start, k.start), (i.stop, j.stop, k.stop), self.grid, self.score)
 
     @cached_property
     def count(self) -> int:
@@ -92,3 +88,14 @@ class Mask:
         """Raise ValueError unless this mask lies on `grid`: two things combine only on equal grids."""
         if not self.grid.matches(grid):
             raise ValueError(f"mask of {self.structure} lies on {self.grid}, not on {grid}")
+
+
+def box_around(voxels: np.ndarray, margin: int = 0) -> tuple[slice, slice, slice] | None:
+    """The smallest box around (I, J, K) bool, `margin` voxels wider where the array goes on; None when empty."""
+    spans = []
+    for others, size in zip(((1, 2), (0, 2), (0, 1)), voxels.shape, strict=True):
+        filled = np.flatnonzero(voxels.any(axis=others))
+        if filled.size == 0:
+            return None
+        spans.append(slice(max(0, int(filled[0]) - margin), min(size, int(filled[-1]) + 1 + margin)))
+    return spans[0], spans[1], spans[2]

@@ -95,10 +95,3 @@ def space_to_depth(volume: Tensor) -> Tensor:
     b, c, i, j, k = volume.shape
     blocks = volume.reshape(b, c, i // 2, 2, j // 2, 2, k // 2, 2)
     return blocks.permute(0, 1, 3, 5, 7, 2, 4, 6).reshape(b, c * 8, i // 2, j // 2, k // 2)
-
-
-def depth_to_space(features: Tensor) -> Tensor:
-    """(B, 8 C, I, J, K) -> (B, C, 2 I, 2 J, 2 K): the inverse of `space_to_depth`."""
-    b, c, i, j, k = features.shape
-    blocks = features.reshape(b, c // 8, 2, 2, 2, i, j, k)
-    return blocks.permute(0, 1, 5, 2, 6, 3, 7, 4).reshape(b, c // 8, i * 2, j * 2, k * 2)

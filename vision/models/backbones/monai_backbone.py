@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from vision.errors import UsageError
+from vision.extras import TRAIN_EXTRA, require_packages
 from vision.models.backbones.compact import require_multiple
 from vision.models.backbones.features import Features
 
@@ -38,10 +38,7 @@ class MonaiBackbone(nn.Module):
 
 def monai_networks() -> ModuleType:
     """`monai.networks.nets`, imported now. Raises UsageError E_EXTRA when MONAI is not installed."""
-    if any(importlib.util.find_spec(name) is None for name in ("monai", "einops")):
-        raise UsageError(
-            "E_EXTRA", "This backbone is a network of MONAI.", "Run: pip install 'bodymaps-assistant[train]'."
-        )
+    require_packages("This backbone is a network of MONAI.", "monai", "einops", install=TRAIN_EXTRA)
     from monai.networks import nets
 
     return nets

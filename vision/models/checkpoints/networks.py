@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
 
 from vision.errors import WeightsError
+from vision.extras import missing_packages
 from vision.models.checkpoints.classes import class_count
 from vision.models.checkpoints.text_driven import TextDrivenNetwork
 from vision.models.checkpoints.unet3d import UNet3d
@@ -51,7 +51,7 @@ def _text_driven(backbone: Any, network: Mapping[str, Any]) -> TextDrivenNetwork
 
 
 def _require_monai() -> None:
-    if any(importlib.util.find_spec(name) is None for name in NEEDED):
+    if missing_packages(*NEEDED):
         raise WeightsError(
             "E_MODEL_NEEDS_MONAI",
             "The network of this model is built with MONAI and einops, which are not installed.",

@@ -11,7 +11,7 @@ import torch
 from scipy.ndimage import binary_dilation
 from torch import nn
 
-from vision.geometry import CTVolume, Grid, Mask, cropped_grid, resample, working_grid
+from vision.geometry import CTVolume, Grid, Mask, box_around, cropped_grid, resample, working_grid
 from vision.measure import largest_component
 from vision.models.checkpoints.classes import channels_of
 from vision.models.checkpoints.networks import build_network
@@ -152,12 +152,11 @@ def load_windowed(entry: ModelEntry, *, device: str | None = None) -> WindowedSe
 
 def body_box(body: np.ndarray) -> tuple[Voxel, Voxel]:
     """Start and stop of the voxels that are not air, with a margin; of all voxels when there is only air."""
-    start, stop = [], []
-    for axis in range(3):
-        taken = np.flatnonzero(body.any(axis=tuple(other for other in range(3) if other != axis)))
-        start.append(int(taken[0]) if taken.size else 0)
-        stop.append(int(taken[-1]) + 1 if taken.size else body.shape[axis])
-    return widened((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]), body.shape, BODY_MARGIN_VOXELS)
+    spans = box_around(body, BODY_MARGIN_VOXELS)
+    if spans is None:
+        return (0, 0, 0), (body.shape[0], body.shape[1], body.shape[2])
+    i, j, k = spans
+    return (i.start, j.start, k.start), (i.stop, j.stop, k.stop)
 
 
 def widened(start: Voxel, stop: Voxel, shape: tuple[int, ...], voxels: int) -> tuple[Voxel, Voxel]:

@@ -10,6 +10,7 @@ from typing import Literal
 import cc3d
 import numpy as np
 
+from vision.geometry import box_around
 from vision.structures import by_name
 
 Holes = Literal["enclosed", "in slices", "open"]
@@ -89,7 +90,7 @@ def clean(voxels: np.ndarray, cleaning: Cleaning, *, spacing_mm: tuple[float, fl
 
 def keep_pieces(voxels: np.ndarray, *, least_share: float, least_ml: float, voxel_ml: float) -> np.ndarray:
     """The 26-connected pieces of at least `least_ml` and of a share of the largest; of 1, the largest alone."""
-    box = box_of(voxels)
+    box = box_around(voxels)
     if box is None:
         return voxels
     # One empty voxel more along each axis, for cc3d 4.1 fails on a single row.
@@ -117,7 +118,7 @@ def label_pieces(voxels: np.ndarray) -> tuple[np.ndarray, int]:
 
 def fill_enclosed(voxels: np.ndarray) -> np.ndarray:
     """Fill what is closed all around; what is open to the end of the array is no hole."""
-    box = box_of(voxels)
+    box = box_around(voxels)
     if box is None:
         return voxels
     inside = voxels[box]
@@ -130,7 +131,7 @@ def fill_enclosed(voxels: np.ndarray) -> np.ndarray:
 
 def fill_in_slices(voxels: np.ndarray, *, largest: float) -> np.ndarray:
     """Fill holes of at most `largest` pixels that are closed within their slice of the last axis."""
-    box = box_of(voxels)
+    box = box_around(voxels)
     if box is None:
         return voxels
     inside = np.pad(voxels[box], ((1, 1), (1, 1), (0, 0)))
@@ -167,17 +168,6 @@ def grown(voxels: np.ndarray) -> np.ndarray:
         wider[tuple(high)] |= result[tuple(low)]
         result = wider
     return result
-
-
-def box_of(voxels: np.ndarray) -> tuple[slice, slice, slice] | None:
-    """The smallest box around (I, J, K) bool, None when empty."""
-    spans = []
-    for others in ((1, 2), (0, 2), (0, 1)):
-        filled = np.flatnonzero(voxels.any(axis=others))
-        if filled.size == 0:
-            return None
-        spans.append(slice(int(filled[0]), int(filled[-1]) + 1))
-    return spans[0], spans[1], spans[2]
 
 
 def _millilitres(spacing_mm: tuple[float, float, float]) -> float:

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vision.geometry import CTVolume, Grid, Mask, cropped_grid
-from vision.models.coarse_to_fine.clean import Cleaning, box_of, clean, grown, keep_pieces, keep_side, label_pieces
+from vision.geometry import CTVolume, Grid, Mask, box_around, cropped_grid
+from vision.models.coarse_to_fine.clean import Cleaning, clean, grown, keep_pieces, keep_side, label_pieces
 from vision.models.coarse_to_fine.fine import fine_logits, multiple_of, region_grid
 from vision.models.coarse_to_fine.look import Look
 from vision.models.coarse_to_fine.region import Region, plan_region
@@ -59,7 +59,7 @@ class Found:
 
     def mask(self, grid: Grid, structure: str, score: float) -> Mask:
         """On the CT's own grid: where the interpolated probability is at least one half."""
-        box = box_of(self.voxels)
+        box = box_around(self.voxels)
         if box is None:
             raise ValueError(f"nothing was found of {structure}")
         i, j, k = (slice(max(0, s.start - 2), min(n, s.stop + 2)) for s, n in zip(box, self.voxels.shape, strict=True))
@@ -97,7 +97,7 @@ def find(
         return _cleaned(probability, look.grid, whole, wanted, step=1)
     proposed = _allowed(probability >= PROPOSED, whole, wanted, step=1, coarse_mm=look.grid.spacing_mm[0])
     rules = wanted.cleaning
-    box = box_of(keep_pieces(proposed, least_share=rules.least_share, least_ml=0.0, voxel_ml=look.grid.voxel_ml))
+    box = box_around(keep_pieces(proposed, least_share=rules.least_share, least_ml=0.0, voxel_ml=look.grid.voxel_ml))
     if box is None:
         return None
     region = plan_region(

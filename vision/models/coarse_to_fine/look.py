@@ -12,9 +12,8 @@ import torch
 from scipy.ndimage import binary_fill_holes
 from torch import Tensor
 
-from vision.geometry import CTVolume, Grid, cropped_grid, working_grid
+from vision.geometry import CTVolume, Grid, box_around, cropped_grid, working_grid
 from vision.models.backbones.features import Features
-from vision.models.coarse_to_fine.clean import box_of
 from vision.models.coarse_to_fine.region import Voxels, cover, ramp
 from vision.models.coarse_to_fine.sampling import sample_pooled_hu
 from vision.models.coarse_to_fine.views import PLAIN, View
@@ -74,7 +73,8 @@ def look_at(
     whole = working_grid(ct.grid, network.config.spacing_mm)
     hu = sample_pooled_hu(ct, whole, window_hu=window_hu)
     body = find_body(hu, above_hu=window_hu[0] + ABOVE_AIR_HU)
-    box = body_box(body)
+    box = box_around(body, BODY_MARGIN)
+    assert box is not None, "find_body leaves no body empty"
     grid = cropped_grid(whole, _corner([span.start for span in box]), _corner([span.stop for span in box]))
     volume = PLAIN.shifted(scale_hu(torch.from_numpy(hu[box]), window_hu)[None, None], multiple=multiple)
     size = _corner(volume.shape[2:])
@@ -144,17 +144,6 @@ def find_body(hu: np.ndarray, *, above_hu: float) -> np.ndarray:
     if not body.any():
         return np.ones(hu.shape, dtype=bool)
     return np.stack([binary_fill_holes(body[:, :, k]) for k in range(hu.shape[2])], axis=2)
-
-
-def body_box(body: np.ndarray) -> tuple[slice, slice, slice]:
-    """The box of the body, a little wider."""
-    box = box_of(body)
-    assert box is not None, "find_body leaves no body empty"
-    i, j, k = (
-        slice(max(0, span.start - BODY_MARGIN), min(size, span.stop + BODY_MARGIN))
-        for span, size in zip(box, body.shape, strict=True)
-    )
-    return i, j, k
 
 
 def _corner(values: Sequence[int]) -> Voxels:

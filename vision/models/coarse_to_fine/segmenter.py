@@ -14,7 +14,7 @@ from torch import Tensor
 from vision.errors import UsageError
 from vision.geometry import CTVolume, Mask
 from vision.measure import centroid_mm
-from vision.models.coarse_to_fine.calibration import IDENTITY, Line, calibrate
+from vision.models.calibration import IDENTITY, Line, calibrate
 from vision.models.coarse_to_fine.clean import LESION, ORGAN, Cleaning, clean, cleaning_of
 from vision.models.coarse_to_fine.find import STAY_COARSE, Found, Wanted, find
 from vision.models.coarse_to_fine.fine import coarse_logits, multiple_of

@@ -6,6 +6,7 @@ import edt
 import numpy as np
 from scipy import ndimage
 
+from vision.geometry import box_around
 from vision.synthesis.anatomy.noise import smooth_field, tubes
 from vision.synthesis.anatomy.regrid import SPACING_MM
 from vision.synthesis.anatomy.tissues import WALL_AND_CONTENT, Tissue
@@ -16,17 +17,6 @@ KIDNEYS = (
     (Tissue.KIDNEY_RIGHT, Tissue.KIDNEY_RIGHT_MEDULLA, Tissue.KIDNEY_RIGHT_PELVIS),
 )
 _FOLDED = (Tissue.COLON, Tissue.STOMACH, Tissue.LOOP_WALL, Tissue.INTESTINE, Tissue.COLON_AND_SMALL_BOWEL)
-
-
-def box_of(inside: np.ndarray, margin: int) -> tuple[slice, slice, slice] | None:
-    """The voxels' bounding box, `margin` wider; None without voxels."""
-    spans = []
-    for axis in range(3):
-        hits = np.flatnonzero(inside.any(axis=tuple(other for other in range(3) if other != axis)))
-        if not len(hits):
-            return None
-        spans.append(slice(max(0, int(hits[0]) - margin), min(inside.shape[axis], int(hits[-1]) + 1 + margin)))
-    return spans[0], spans[1], spans[2]
 
 
 def depth_mm(inside: np.ndarray) -> np.ndarray:
@@ -40,7 +30,7 @@ def carve_contents(tissues: np.ndarray, rng: np.random.Generator) -> None:
     for shell, content, thickness in WALL_AND_CONTENT:
         if present[content] > 100 and shell != Tissue.BONE_UNSPECIFIED:
             continue
-        box = box_of(tissues == shell, 2)
+        box = box_around(tissues == shell, 2)
         if box is None:
             continue
         inside = tissues[box] == shell
@@ -53,7 +43,7 @@ def carve_contents(tissues: np.ndarray, rng: np.random.Generator) -> None:
 def carve_kidneys(tissues: np.ndarray, rng: np.random.Generator) -> None:
     """Give kidneys a cortex of 5 to 8 mm with columns, a medulla inside and a pelvis in the sinus fat, in place."""
     for cortex, medulla, pelvis in KIDNEYS:
-        box = box_of(tissues == cortex, 12)
+        box = box_around(tissues == cortex, 12)
         if box is None or (tissues == medulla).any():
             continue
         part = tissues[box]
@@ -100,7 +90,7 @@ def _tubes_within(
     radius: float,
     margin_mm: float,
 ) -> None:
-    box = box_of(tissues == host, 1)
+    box = box_around(tissues == host, 1)
     if box is None:
         return
     part = tissues[box]
@@ -120,7 +110,7 @@ def draw_loops(tissues: np.ndarray, trunk: Trunk, rng: np.random.Generator) -> N
         in_front = np.arange(tissues.shape[1])[None, :] > trunk.centre[k, 1] - voxels(25)
         free[:, :, k] = (radius < around(trunk.cavity[k], direction) - voxels(4)) & in_front
     free &= (tissues == Tissue.FAT) & ~spine
-    box = box_of(free, 1)
+    box = box_around(free, 1)
     if box is None:
         return
     room = free[box] & (depth_mm(free[box]) > 2.5)

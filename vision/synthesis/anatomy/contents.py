@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from vision.synthesis.anatomy.carve import box_of
+from vision.geometry import box_around
 from vision.synthesis.anatomy.noise import smooth_field, upsample
 from vision.synthesis.anatomy.tissues import Tissue
 from vision.synthesis.anatomy.trunk import voxels
@@ -57,7 +57,7 @@ def fill_gut(hu: np.ndarray, tissues: np.ndarray, meal: Meal, *, rng: np.random.
 
 
 def _fill_stomach(hu: np.ndarray, tissues: np.ndarray, meal: Meal, *, rng: np.random.Generator, gas_hu: float) -> None:
-    box = box_of(np.isin(tissues, STOMACH), 0)
+    box = box_around(np.isin(tissues, STOMACH))
     if box is None:
         return
     inside = np.isin(tissues[box], STOMACH)
@@ -73,7 +73,7 @@ def _fill_stomach(hu: np.ndarray, tissues: np.ndarray, meal: Meal, *, rng: np.ra
 
 
 def _fill_bowel(hu: np.ndarray, tissues: np.ndarray, meal: Meal, *, rng: np.random.Generator, gas_hu: float) -> None:
-    box = box_of(np.isin(tissues, SMALL_BOWEL), 0)
+    box = box_around(np.isin(tissues, SMALL_BOWEL))
     if box is None:
         return
     inside = np.isin(tissues[box], SMALL_BOWEL)
@@ -90,7 +90,7 @@ def _fill_bowel(hu: np.ndarray, tissues: np.ndarray, meal: Meal, *, rng: np.rand
 
 
 def _fill_colon(hu: np.ndarray, tissues: np.ndarray, meal: Meal, *, rng: np.random.Generator, gas_hu: float) -> None:
-    box = box_of(np.isin(tissues, COLON), 0)
+    box = box_around(np.isin(tissues, COLON))
     if box is None:
         return
     inside = np.isin(tissues[box], COLON)

@@ -6,7 +6,8 @@ import cc3d
 import numpy as np
 from scipy import ndimage
 
-from vision.synthesis.anatomy.carve import box_of, depth_mm
+from vision.geometry import box_around
+from vision.synthesis.anatomy.carve import depth_mm
 from vision.synthesis.anatomy.tissues import Tissue
 from vision.synthesis.anatomy.trunk import Trunk, around, voxels
 
@@ -97,7 +98,7 @@ def draw_heart(tissues: np.ndarray) -> None:
     livers = np.flatnonzero((tissues == Tissue.LIVER).any((0, 1)))
     low = int(livers[-1] - voxels(45)) if len(livers) else 0
     chest = tissues[:, :, low:]
-    box = box_of(np.isin(chest, LUNGS), 0)
+    box = box_around(np.isin(chest, LUNGS))
     if box is None:
         return
     part = chest[box]
@@ -108,7 +109,7 @@ def draw_heart(tissues: np.ndarray) -> None:
 
 def fill_heart(tissues: np.ndarray) -> None:
     """Fill a heart that was labelled by its walls only, in an outlined body, with blood, in place."""
-    box = box_of(tissues == Tissue.HEART, 4)
+    box = box_around(tissues == Tissue.HEART, 4)
     if box is None or not (tissues == Tissue.BODY_OTHER).any():
         return
     part = tissues[box]

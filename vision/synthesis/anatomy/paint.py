@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from vision.geometry import box_around
 from vision.synthesis.anatomy.attenuation import Attenuation
-from vision.synthesis.anatomy.carve import box_of
 from vision.synthesis.anatomy.noise import smooth_field
 from vision.synthesis.anatomy.tissues import Tissue
 from vision.synthesis.anatomy.trunk import voxels
@@ -75,7 +75,7 @@ def vary_organs(
 
 def _calcify(hu: np.ndarray, tissues: np.ndarray, fields: Fields, rng: np.random.Generator) -> None:
     """Put plaques on the inside of the aorta's wall, in place."""
-    box = box_of(tissues == Tissue.AORTA, 1)
+    box = box_around(tissues == Tissue.AORTA, 1)
     if box is None:
         return
     inside = tissues[box] == Tissue.AORTA
@@ -92,7 +92,7 @@ def _fatten(flat: np.ndarray, where: np.ndarray, level: np.ndarray, *, threshold
 
 def _mix_vena_cava(hu: np.ndarray, tissues: np.ndarray, attenuation: Attenuation) -> None:
     """Below the renal veins the vena cava carries unenhanced blood; above, it mixes, in place."""
-    box = box_of(tissues == Tissue.POSTCAVA, 0)
+    box = box_around(tissues == Tissue.POSTCAVA, 0)
     kidneys = np.flatnonzero(np.isin(tissues[:, :, ::4], _KIDNEYS).any((0, 1))) * 4
     if box is None or not len(kidneys):
         return
@@ -111,7 +111,7 @@ def layer_urine(hu: np.ndarray, tissues: np.ndarray, attenuation: Attenuation, r
 
 
 def _layer(hu: np.ndarray, tissues: np.ndarray, code: Tissue, *, share: float, hu_of_layer: float) -> None:
-    box = box_of(tissues == code, 0)
+    box = box_around(tissues == code, 0)
     if box is None:
         return
     inside = tissues[box] == code
@@ -124,7 +124,7 @@ def _layer(hu: np.ndarray, tissues: np.ndarray, code: Tissue, *, share: float, h
 def vary_lungs(hu: np.ndarray, tissues: np.ndarray) -> None:
     """Make the lungs denser towards the back, where a lying person's blood is, in place."""
     lungs = (Tissue.LUNG_LEFT, Tissue.LUNG_RIGHT, Tissue.DRAWN_LUNG)
-    box = box_of(np.isin(tissues, lungs), 0)
+    box = box_around(np.isin(tissues, lungs))
     if box is None:
         return
     inside = np.isin(tissues[box], lungs)

@@ -10,7 +10,6 @@ from vision.geometry import Grid, resample, working_grid
 SPACING_MM = 1.5
 THICK_MM = 2.2
 REACH_MM = 25.0
-CRUMB_ML = 0.25
 
 
 def to_isotropic(labels: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:

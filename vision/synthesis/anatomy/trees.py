@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
-from vision.synthesis.anatomy.carve import box_of, depth_mm
+from vision.geometry import box_around
+from vision.synthesis.anatomy.carve import depth_mm
 from vision.synthesis.anatomy.tissues import Tissue
 
 TWIGS = 70
@@ -15,7 +16,7 @@ TWIG_RADIUS, MURRAY = 0.72, 2.7
 
 def draw_liver_vessels(tissues: np.ndarray, rng: np.random.Generator) -> None:
     """Draw hepatic veins and portal branches into a liver without vessels, in place."""
-    box = box_of(tissues == Tissue.LIVER, 2)
+    box = box_around(tissues == Tissue.LIVER, 2)
     if box is None or (tissues == Tissue.HEPATIC_VESSEL).any():
         return
     part = tissues[box]
