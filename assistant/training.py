@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vision.errors import InputRefused, UsageError
-from vision.extras import TRAIN_EXTRA, require_packages
+from vision.extras import require_packages
 from vision.structures import ABDOMENATLAS, names
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def train_vision(options: TrainingOptions) -> Path:
         raise UsageError(
             "E_FUSION", f"There is no fusion {options.fusion[:40]!r}.", "Choose concat or cross_attention."
         )
-    require_packages("Training uses accelerate.", "accelerate", install=TRAIN_EXTRA)
+    require_packages("Training", "accelerate")
     from vision.training.cases import prepare_list, read_case_list
 
     entries = [] if options.cases is None else read_case_list(options.cases)

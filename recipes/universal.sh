@@ -12,7 +12,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 : "${BODYMAPS_DATA:?Set BODYMAPS_DATA to the folder that holds train/ and anatomies/; they are not part of the project.}"
-out="${1:-out/universal}"
+out="$(realpath -m "${1:-out/universal}")"
 minutes="${MINUTES:-90}"
 held_out="${HELD_OUT:-btcv_0034}"
 bodymaps="${BODYMAPS:-.venv/bin/bodymaps}"
@@ -50,5 +50,27 @@ PYTHON
 "$bodymaps" train vision --cases "$out/cases.json" --anatomies "$BODYMAPS_DATA/anatomies" --out "$out/run" \
     --minutes "$minutes" --steps 1000000
 
-# 4. Weights and their description for vision/models/weights; then recipes/evaluate.sh.
-"$bodymaps" train export "$out/run" --out "$out/weights" --name universal
+# 4. Four CTs that it has not seen, from anatomies that it has, say what it learned: every structure, with its Dice.
+"$bodymaps" train export "$out/run" --out "$out/models" --name trial
+[ -f "$out/fresh/cases.json" ] ||
+    "$bodymaps" synthesize anatomy "$BODYMAPS_DATA/anatomies" --out "$out/fresh" --count 4 --seed 900
+export BODYMAPS_MODELS="$out/models"
+"$bodymaps" evaluate vision "$out"/fresh/case_* --order abdomenatlas1.1 --model trial --out "$out/learned"
+
+# 5. The line that makes its confidence the Dice to expect, from the held-out CT and two of the fresh ones.
+"$bodymaps" evaluate reliability "$BODYMAPS_DATA/train/$held_out" "$out/fresh/case_0001" "$out/fresh/case_0004" \
+    --order abdomenatlas1.1 --model trial --out "$out/calibration"
+
+# 6. Weights for vision/models/weights: what step 4 finds below a mean Dice of 0.5 is left out, so that nobody takes its
+#    silence for an absence. Then recipes/evaluate.sh.
+left_out="$(.venv/bin/python - "$out/learned/summary.csv" <<'PYTHON'
+import csv
+import sys
+
+with open(sys.argv[1], newline="") as file:
+    rows = [row for row in csv.DictReader(file) if row["metric"] == "dice" and " " not in row["structure"]]
+print(",".join(row["structure"] for row in rows if float(row["mean"]) < 0.5))
+PYTHON
+)"
+"$bodymaps" train export "$out/run" --out "$out/weights" --name universal --leave-out "$left_out" \
+    --calibration "$out/calibration/reliability.json"

@@ -14,7 +14,8 @@ def missing_packages(*packages: str) -> list[str]:
     return [name for name in packages if importlib.util.find_spec(name) is None]
 
 
-def require_packages(needs: str, *packages: str, install: str) -> None:
-    """Raise UsageError E_EXTRA, with what needs them and the command that installs them, unless all are there."""
-    if missing_packages(*packages):
-        raise UsageError("E_EXTRA", needs, f"Run: pip install {install}.")
+def require_packages(who: str, *packages: str, install: str = TRAIN_EXTRA) -> None:
+    """Raise UsageError E_EXTRA, with `who` needs them and the command that installs them, unless all are there."""
+    missing = missing_packages(*packages)
+    if missing:
+        raise UsageError("E_EXTRA", f"{who} needs {' and '.join(missing)}.", f"Run: pip install {install}.")

@@ -160,8 +160,7 @@ ENGINES: MappingProxyType[str, Callable[[UniversalNetwork, Inputs], Passes]] = M
 
 def require_installed(*packages: str) -> None:
     """Raise UsageError E_EXTRA, with the command that installs them, unless all packages are there."""
-    missing = missing_packages(*packages)
-    require_packages(f"This engine needs {' and '.join(missing)}.", *missing, install=" ".join(missing))
+    require_packages("This engine", *packages, install=" ".join(missing_packages(*packages)))
 
 
 def _openvino(network: UniversalNetwork, inputs: Inputs, *, precision: str) -> Passes:

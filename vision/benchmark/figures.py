@@ -32,7 +32,7 @@ GREY, BLUE = "#8a8a8a", "#2f6db5"
 
 def require_matplotlib() -> None:
     """Raise UsageError E_EXTRA when figures cannot be drawn, before the work of hours."""
-    require_packages("Figures need matplotlib.", "matplotlib", install="matplotlib")
+    require_packages("A figure", "matplotlib", install="matplotlib")
 
 
 def write_figures(scores: Sequence[CaseScore], out: Path) -> list[Path]:

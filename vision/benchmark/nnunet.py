@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from vision.benchmark.apart import peak_mib
 from vision.benchmark.speed_ct import read_ct
 from vision.errors import UsageError
-from vision.extras import TRAIN_EXTRA, require_packages
+from vision.extras import require_packages
 from vision.geometry import resample, working_grid
 from vision.models.runtime import pick_runtime
 
@@ -86,7 +86,7 @@ def build_dynunet(filters: list[int] | tuple[int, ...] = FILTERS) -> nn.Module:
 
     Raises UsageError E_EXTRA when MONAI is missing.
     """
-    require_packages("The comparison needs MONAI's DynUNet.", "monai", install=TRAIN_EXTRA)
+    require_packages("The comparison with MONAI's DynUNet", "monai")
     from monai.networks.nets.dynunet import DynUNet
 
     strides = [1] + [2] * (len(filters) - 1)

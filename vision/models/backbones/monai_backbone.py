@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from vision.errors import UsageError
-from vision.extras import TRAIN_EXTRA, require_packages
+from vision.extras import require_packages
 from vision.models.backbones.compact import require_multiple
 from vision.models.backbones.features import Features
 
@@ -38,7 +38,7 @@ class MonaiBackbone(nn.Module):
 
 def monai_networks() -> ModuleType:
     """`monai.networks.nets`, imported now. Raises UsageError E_EXTRA when MONAI is not installed."""
-    require_packages("This backbone is a network of MONAI.", "monai", "einops", install=TRAIN_EXTRA)
+    require_packages("This backbone of MONAI", "monai", "einops")
     from monai.networks import nets
 
     return nets
