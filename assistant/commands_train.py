@@ -33,7 +33,17 @@ def vision(
     """Train the universal network; a run that was stopped goes on."""
     from assistant.training import TrainingOptions, train_vision
 
-    options = TrainingOptions(cases, anatomies, out, minutes, steps, backbone, fusion, start, seed)
+    options = TrainingOptions(
+        cases=cases,
+        anatomies=anatomies,
+        out=out,
+        minutes=minutes,
+        steps=steps,
+        backbone=backbone,
+        fusion=fusion,
+        start=start,
+        seed=seed,
+    )
     tell(f"Saved {train_vision(options)}")
 
 
