@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from assistant.language.grammar.arguments import ARGUMENTS, MOST_CALLS, REQUIRED, TAKES
 from assistant.language.grammar.schema import plan_schema, tools
-from assistant.language.grammar.text import call_texts, parse_calls, parse_plan, plan_text
+from assistant.language.grammar.text import call_texts, can_write, parse_calls, parse_plan, plan_text
 
 __all__ = [
     "ARGUMENTS",
@@ -12,6 +12,7 @@ __all__ = [
     "REQUIRED",
     "TAKES",
     "call_texts",
+    "can_write",
     "parse_calls",
     "parse_plan",
     "plan_schema",

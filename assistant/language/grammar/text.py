@@ -40,7 +40,8 @@ def parse_plan(text: str) -> list[SkillCall]:
 def call_texts(calls: Sequence[SkillCall], tool_format: ToolFormat) -> str:
     """Calls as the tool calls of a model family. Raises UsageError E_PLAN as `plan_text` does."""
     written = _written(calls, tool_format.name_key, tool_format.arguments_key)
-    return tool_format.begin + tool_format.between.join(map(json.dumps, written)) + tool_format.end
+    texts = [json.dumps(call, separators=tool_format.separators) for call in written]
+    return tool_format.begin + tool_format.between.join(texts) + tool_format.end
 
 
 def parse_calls(text: str, tool_format: ToolFormat) -> list[SkillCall]:
@@ -82,9 +83,23 @@ def checked(name: str, arguments: dict[str, Any]) -> SkillCall:
     return SkillCall(name=name, arguments=kept)
 
 
+def can_write(call: SkillCall) -> bool:
+    """Whether `plan_text` takes a call."""
+    try:
+        _closed(call)
+    except UsageError:
+        return False
+    return True
+
+
+def _closed(call: SkillCall) -> SkillCall:
+    """The call without its free text, checked."""
+    return checked(call.name, {key: value for key, value in call.arguments.items() if key != "words"})
+
+
 def _written(calls: Sequence[SkillCall], name_key: str, arguments_key: str) -> list[dict[str, Any]]:
     _require_count(len(calls))
-    closed = [checked(call.name, {k: v for k, v in call.arguments.items() if k != "words"}) for call in calls]
+    closed = [_closed(call) for call in calls]
     return [
         {name_key: call.name, arguments_key: {key: _plain(value) for key, value in call.arguments.items()}}
         for call in closed

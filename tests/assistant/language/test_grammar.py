@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import jsonschema
 import pytest
@@ -19,6 +18,7 @@ from assistant.language.grammar import (
     plan_text,
     tools,
 )
+from assistant.language.llms.table import LLMS, ToolFormat
 from assistant.language.rules import RulePlanner
 from assistant.plan import SKILL_NAMES, Memory, SkillCall
 from prompts import load_words
@@ -41,18 +41,8 @@ QUESTIONS = (
     "Segment the frobnicator.",
 )
 FORMATS = {
-    "hermes": SimpleNamespace(
-        begin="<tool_call>\n",
-        between="\n</tool_call>\n<tool_call>\n",
-        end="\n</tool_call>",
-        name_key="name",
-        arguments_key="arguments",
-    ),
-    "bare": SimpleNamespace(begin="", between="; ", end="", name_key="name", arguments_key="parameters"),
-    "list": SimpleNamespace(begin="[TOOL_CALLS][", between=", ", end="]", name_key="name", arguments_key="arguments"),
-    "fenced": SimpleNamespace(
-        begin="```json\n[", between=", ", end="]\n```", name_key="name", arguments_key="arguments"
-    ),
+    **{row.name: row.tool_format for row in LLMS},
+    "embedded": ToolFormat("<tool_call>[", ",", "]</tool_call>", separators=(",", ":")),
 }
 
 
@@ -149,7 +139,7 @@ def test_a_call_outside_the_grammar_is_not_written() -> None:
 @pytest.mark.parametrize("form", FORMATS)
 def test_words_beside_the_calls_are_refused(form: str) -> None:
     text = call_texts([SkillCall(name="help")], FORMATS[form])
-    for wrong in (f"Sure! {text}", f"{text} Done.", text + text[:-1], "x" * 20_001):
+    for wrong in (f"Sure! {text}", f"{text} Done.", text + text[:-1] + "!", "x" * 20_001):
         with pytest.raises(UsageError, match="not a plan"):
             parse_calls(wrong, FORMATS[form])
 

@@ -1,0 +1,44 @@
+"""What a language model reads before it plans: the one place that says so, for planning as for training."""
+
+from __future__ import annotations
+
+from assistant.language.grammar import MOST_CALLS, can_write, plan_text
+from assistant.language.words import clean
+from assistant.plan import Memory, SkillCall
+from prompts import load_words
+from vision.structures import names
+
+Message = dict[str, str]
+
+
+def plan_messages(question: str, memory: Memory) -> list[Message]:
+    """System text, with the calls of the turn before, and the question, for a model that the recipe has taught."""
+    return _messages(load_words("planner")["taught"]["system"], question, memory)
+
+
+def told_messages(question: str, memory: Memory) -> list[Message]:
+    """The same for a model that was never taught: it is told its work, and every name of the structure table.
+
+    `grammar.tools()` belongs beside them in the chat template.
+    """
+    told = load_words("planner")["told"]["system"].strip()
+    return _messages(told.format(structures=", ".join(names())), question, memory)
+
+
+def memory_after(calls: list[SkillCall], before: Memory) -> Memory:
+    """What the next turn can point back to; a turn about nothing leaves it as it was, as in `Conversation`."""
+    structures = tuple(dict.fromkeys(name for call in calls for name in call.arguments.get("structures", ())))
+    return Memory(last_calls=tuple(calls), last_structures=structures) if structures else before
+
+
+def _messages(system: str, question: str, memory: Memory) -> list[Message]:
+    return [
+        {"role": "system", "content": "\n".join([system, *_told_before(memory)])},
+        {"role": "user", "content": clean(question)},
+    ]
+
+
+def _told_before(memory: Memory) -> list[str]:
+    """The calls of the turn before as a line, none for a first turn. What the grammar cannot write is left out."""
+    calls = [call for call in memory.last_calls if can_write(call)][-MOST_CALLS:]
+    return [load_words("planner")["before"]["last"].format(calls=plan_text(calls))] if calls else []
