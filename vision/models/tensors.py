@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
@@ -23,21 +24,26 @@ def shapes_of(network: nn.Module) -> dict[str, tuple[int, ...]]:
 
 
 def read_tensors(entry: ModelEntry, wanted: Shapes) -> dict[str, Tensor]:
-    """The tensors of a model's file in float32, exactly those that are wanted.
+    """The tensors of an installed model. Raises as `read_file`."""
+    return read_file(entry.file, wanted, sha256=entry.sha256, title=entry.title)
+
+
+def read_file(file: Path, wanted: Shapes, *, sha256: str, title: str) -> dict[str, Tensor]:
+    """The tensors of a file called `title` in float32, exactly those that are wanted.
 
     Raises WeightsError as `read_weights` does, E_WEIGHTS_MISMATCH for tensors of another network and
     E_WEIGHTS_NONFINITE for NaN or infinity, both naming the first bad tensor.
     """
-    content, stored = read_weights(entry.file, entry.sha256)
-    _require_fit(wanted, stored, entry.title)
+    content, stored = read_weights(file, sha256)
+    _require_fit(wanted, stored, title)
     try:
         tensors = load(content)
     except SafetensorError:
-        raise WeightsError("E_WEIGHTS_CORRUPT", f"{entry.title} is no safetensors file.", INSTALL_AGAIN) from None
+        raise WeightsError("E_WEIGHTS_CORRUPT", f"{title} is no safetensors file.", INSTALL_AGAIN) from None
     for key, tensor in tensors.items():
         if not bool(torch.isfinite(tensor).all()):
             raise WeightsError(
-                "E_WEIGHTS_NONFINITE", f"{entry.title} has numbers that are not finite in {key!r}.", INSTALL_AGAIN
+                "E_WEIGHTS_NONFINITE", f"{title} has numbers that are not finite in {key!r}.", INSTALL_AGAIN
             )
     return {key: tensor.float() for key, tensor in tensors.items()}
 
