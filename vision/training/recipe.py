@@ -23,6 +23,7 @@ from tqdm import tqdm
 from vision.io.files.atomic import write_text
 from vision.models.universal.network import UniversalConfig, UniversalNetwork
 from vision.training.cases import TrainingCase
+from vision.training.pace import Pace, note_curve
 from vision.training.passes import TrainingPass
 from vision.training.patches import Patch
 from vision.training.supply import PatchSupply, Source, SupplyConfig, one_patch
@@ -83,6 +84,7 @@ class _Run:
 
     def __init__(self, source: Source, config: RecipeConfig, folder: Path, start: dict[str, Tensor] | None) -> None:
         self.source, self.config, self.folder = source, config, folder
+        self.pace = Pace(config.steps, config.minutes, config.warm_up_steps)
         folder.mkdir(parents=True, exist_ok=True)
         self.accelerator = Accelerator(
             mixed_precision="bf16", kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)]
@@ -164,9 +166,8 @@ class _Run:
 
     def _take_step(self, patches: Iterator[Patch]) -> tuple[float, float]:
         config = self.config
-        warm = min(1.0, (self.step + 1) / config.warm_up_steps)
         for group in self.optimiser.param_groups:
-            group["lr"] = group["full_rate"] * warm * 0.5 * (1 + float(np.cos(np.pi * self._done())))
+            group["lr"] = group["full_rate"] * self.pace.rate_share(self.step, self._seconds())
         share = config.foreground_share * max(0.0, 1 - 1.5 * self._done())
         total = [0.0, 0.0]
         for number in range(config.patches_per_step):
@@ -192,8 +193,7 @@ class _Run:
         return time.monotonic() - self.started
 
     def _done(self) -> float:
-        """Share of the run that is over: of its steps or of its time, whichever is more."""
-        return max(self.step / self.config.steps, self._seconds() / (60 * self.config.minutes))
+        return self.pace.done(self.step, self._seconds())
 
     def _averaged(self) -> UniversalNetwork:
         network = UniversalNetwork(self.config.network)
@@ -202,9 +202,8 @@ class _Run:
 
     def _note(self, values: dict[str, Any]) -> None:
         if self.accelerator.is_main_process:
-            line = {"step": self.step, "seconds": round(self._seconds(), 1), "left_out": self.left_out, **values}
-            with (self.folder / "curve.jsonl").open("a") as curve:
-                curve.write(json.dumps(line) + "\n")
+            seconds = round(self._seconds(), 1)
+            note_curve(self.folder, {"step": self.step, "seconds": seconds, "left_out": self.left_out, **values})
 
     def _save(self) -> None:
         if not self.accelerator.is_main_process:
