@@ -13,7 +13,7 @@ from assistant.model_option import ModelName
 from assistant.terminal import print_json, print_table, progress_bar, tell
 
 if TYPE_CHECKING:
-    from assistant.language.evaluate import RequestScore
+    from assistant.language.evaluation.requests import RequestScore
     from vision.benchmark import CaseResult, EvaluationCase
     from vision.segmenter import Segmenter
 
@@ -189,7 +189,7 @@ def requests(
 ) -> None:
     """Score the planner on free-text requests: which name exactly the structures wanted."""
     from assistant.api import default_planner
-    from assistant.language.evaluate import read_requests, score_requests
+    from assistant.language.evaluation.requests import read_requests, score_requests
 
     score = score_requests(read_requests(file), default_planner())
     if json:

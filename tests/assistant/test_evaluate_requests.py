@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from assistant import cli
-from assistant.language.evaluate import WANTED, read_requests, score_requests, wanted
+from assistant.language.evaluation.requests import WANTED, read_requests, score_requests, wanted
 from assistant.plan import Memory, SkillCall
 from vision.errors import InputRefused, UsageError
 from vision.structures import names

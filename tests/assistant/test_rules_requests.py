@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant.language.evaluate import read_requests, score_requests
+from assistant.language.evaluation.requests import read_requests, score_requests
 from assistant.language.rules import RulePlanner
 
 FOLDER = os.environ.get("BODYMAPS_DATA", "")

@@ -1,9 +1,9 @@
 """The sizes of the language model that ships, chosen so that all of it fits the repository.
 
 All its files may have 12 MB: LM, tokenizer (0.2 MB), sight and adapter. In bf16 that is room for an LM of 4 M
-parameters beside a sight of 1.4 M and an adapter; stored as int8 with one scale a row, for 7 M. Rounding to 8 bits moves
-a weight by at most 1/254 of its row's largest; halving the parameters costs an LM of this size far more. So the LM,
-which is most of it, is rounded; sight and adapter are small and stay as those of any other LM are.
+parameters beside a sight of 1.4 M and an adapter; stored as int8 with one scale a row, for 7 M. Rounding to 8 bits
+moves a weight by at most 1/254 of its row's largest; halving the parameters costs an LM of this size far more. So the
+LM, which is most of it, is rounded; sight and adapter are small and stay as those of any other LM are.
 """
 
 from __future__ import annotations

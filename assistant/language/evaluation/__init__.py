@@ -1,0 +1,1 @@
+"""How well a language model does this assistant's work, with intervals. Light: torch only where a model runs."""
