@@ -9,11 +9,13 @@ import unicodedata
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from assistant.plan import SkillCall
+from prompts import load_words
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
+"""The second number grows with every field that is added; records of 1.0 are still read."""
 INTENDED_USE = "Research only. AI-generated, preliminary, not for clinical use."
 
 
@@ -106,6 +108,30 @@ class Finding(Record):
         return next((m for m in self.measurements if m.quantity == quantity), None)
 
 
+class Impression(Record):
+    """What a CT looks like where no measurement says it: one word of a closed vocabulary (`prompts/wording.toml`).
+
+    Raises ValueError for another topic or word.
+    """
+
+    topic: str
+    """'phase', 'region', 'oral_contrast', 'noise', 'steatosis'."""
+    word: str
+    confidence: float = Field(ge=0.0, le=1.0)
+    """The share of the reader's belief that this word has among those of its topic."""
+    reader: str
+    """Which language model looked."""
+    contradicts: bool = False
+    """Whether the file or a measurement says otherwise; those hold then."""
+
+    @model_validator(mode="after")
+    def _of_the_vocabulary(self) -> Impression:
+        known = load_words("wording")["looks"]
+        if self.word not in known.get(self.topic, {}).get("words", ()):
+            raise ValueError(f"an impression is a topic of {', '.join(known)} with one of its words")
+        return self
+
+
 class Step(Record):
     """One line of the trace: what ran, on what, for how long."""
 
@@ -138,15 +164,19 @@ class AnswerRecord(Record):
     question: Annotated[str, AfterValidator(readable)]
     text: str
     findings: tuple[Finding, ...] = ()
+    impressions: tuple[Impression, ...] = ()
+    """What the CT looks like, not measured."""
     report: Report | None = None
     warnings: tuple[WarningRecord, ...] = ()
     plan: tuple[SkillCall, ...] = ()
     planner: str
     """Which planner spoke."""
+    speaker: str = "templates"
+    """What chose the words."""
     segmenter: str
     trace: tuple[Step, ...] = ()
     dropped: tuple[str, ...] = ()
-    """Sentences that the verifier refused, for the trace only."""
+    """Sentences that the verifier refused or that said nothing on record, for the trace only."""
     seconds: dict[str, float] = Field(default_factory=dict)
     """'open', 'encode', 'plan', 'skills', 'word', 'total'; empty in a batch."""
     ct: dict[str, Any] = Field(default_factory=dict)

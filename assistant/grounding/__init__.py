@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from assistant.grounding.numbers import format_measurement
 from assistant.grounding.sentences import split_sentences
-from assistant.grounding.slots import MissingSlot, UnknownWord, listed, render, say, structure_list
+from assistant.grounding.slots import MissingSlot, UnknownWord, fillings, listed, render, say, structure_list
 from assistant.grounding.verify import Problem, check_sentences, verify
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Problem",
     "UnknownWord",
     "check_sentences",
+    "fillings",
     "format_measurement",
     "listed",
     "render",

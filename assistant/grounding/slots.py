@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from assistant.grounding.lexicon import spoken, spoken_plural
 from assistant.grounding.numbers import format_measurement
@@ -59,6 +59,22 @@ def render(template: str, findings: Mapping[str, Finding], extra: Mapping[str, M
     answer.json. `extra` maps whole slots to free measurements. Raises MissingSlot naming every slot without a record.
     """
     return _fill(template, findings, _NO_WORDS, extra)
+
+
+def fillings(findings: Sequence[Finding], extra: Sequence[Measurement] = ()) -> dict[str, str]:
+    """Every slot that the records fill, as 'F1.volume', with its filling: what `render` would put there.
+
+    Findings in their order, the facts of each before its measurements; then the free measurements by their ids.
+    """
+    known: dict[str, str] = {}
+    for finding in findings:
+        alone = {finding.id: finding}
+        quantities = [measurement.quantity for measurement in finding.measurements]
+        for fact in (*_FACTS, *quantities, *(f"{quantity}_slice" for quantity in quantities)):
+            slot = f"{finding.id}.{fact}"
+            known[slot] = _text_of(slot, alone, _NO_WORDS, _NO_MEASUREMENTS)
+    known.update((measurement.id, format_measurement(measurement)) for measurement in extra)
+    return {slot: text for slot, text in known.items() if text}
 
 
 def listed(items: Iterable[str]) -> str:
