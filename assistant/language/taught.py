@@ -1,0 +1,88 @@
+"""A language model with what a training gave it: a sight and a LoRA, kept in one folder beside or apart from it.
+
+`<folder>/sight.safetensors`, `<folder>/sight.json` and `<folder>/adapter/`; for the model that ships the folder is its
+own, else `<folder>/taught.json` says of which language model they are.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from assistant.language.llms.folder import EMBEDDED, EMBEDDED_FOLDER
+from assistant.language.llms.load import LoadedLLM, Quantisation, load_llm
+from vision.errors import WeightsError
+from vision.io.files.atomic import write_text
+
+if TYPE_CHECKING:
+    from assistant.language.sight import SightedLM
+
+ADAPTER_FOLDER = "adapter"
+DESCRIPTION = "taught.json"
+MASK = "<|mask|>"
+
+
+@dataclass(frozen=True)
+class TaughtLLM:
+    """A loaded language model, `sighted` by the very same model, or None where it was taught no sight."""
+
+    llm: LoadedLLM
+    sighted: SightedLM | None
+    mask_token_id: int | None
+
+
+def load_taught(
+    name_or_folder: str | Path, *, quantisation: Quantisation = "none", device: str | None = None
+) -> TaughtLLM:
+    """Load 'embedded', a folder that `bodymaps train language` wrote, or any language model without teaching.
+
+    Raises as `load_llm`, `load_sight` and `load_adapter`; WeightsError E_LLM for a damaged taught.json.
+    """
+    folder = EMBEDDED_FOLDER if str(name_or_folder) == EMBEDDED else Path(name_or_folder)
+    base = _base(folder) if (folder / DESCRIPTION).is_file() else str(name_or_folder)
+    llm = load_llm(base, quantisation=quantisation, device=device)
+    return add_teaching(llm, folder)
+
+
+def add_teaching(llm: LoadedLLM, folder: Path) -> TaughtLLM:
+    """Put on a language model, in place, what a folder holds for it; a folder without anything leaves it as it is."""
+    from assistant.language.llms.adapter import load_adapter
+
+    sighted = None
+    if (folder / "sight.json").is_file():
+        from assistant.language.sight import SightedLM, load_sight, read_sight_config
+
+        config = read_sight_config(folder)
+        if config.mask_token_id is not None:
+            give_mask_token(llm)
+        sighted = SightedLM(llm.model, llm.row.layers_path, config)
+        load_sight(sighted, folder)
+    if (folder / ADAPTER_FOLDER).is_dir():
+        load_adapter(llm.model, folder / ADAPTER_FOLDER)
+    if sighted is not None:
+        sighted.requires_grad_(False).eval()
+    return TaughtLLM(llm, sighted, None if sighted is None else sighted.config.mask_token_id)
+
+
+def give_mask_token(llm: LoadedLLM) -> int:
+    """The id of the mask token, which the tokenizer gets as its last word where it does not have it."""
+    llm.tokenizer.add_tokens([MASK], special_tokens=True)
+    return int(llm.tokenizer.convert_tokens_to_ids(MASK))
+
+
+def describe_taught(folder: Path, llm: str) -> Path:
+    """Write of which language model the teaching in a folder is. Raises as `write_text`."""
+    return write_text(folder / DESCRIPTION, json.dumps({"llm": llm}) + "\n")
+
+
+def _base(folder: Path) -> str:
+    """The language model that a teaching belongs to."""
+    try:
+        name = json.loads((folder / DESCRIPTION).read_text("utf-8"))["llm"]
+    except (OSError, ValueError, KeyError, TypeError):
+        name = None
+    if not isinstance(name, str) or not name:
+        raise WeightsError("E_LLM", "taught.json does not name a language model.", "Copy the folder again.")
+    return name
