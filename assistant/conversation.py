@@ -7,25 +7,38 @@ from collections.abc import Mapping
 from typing import Any
 
 from assistant.answer import Answer
-from assistant.grounding import check_sentences, say
+from assistant.grounding import say as say_reply
+from assistant.looker import Looker
 from assistant.notebook import Notebook
 from assistant.plan import Memory, Planner, SkillCall
-from assistant.records import AnswerRecord, Finding, Step, WarningRecord
-from assistant.skills import SKILLS, Bench, Reply
+from assistant.records import AnswerRecord, Finding, Impression, Step, WarningRecord
+from assistant.skills import SKILLS, Bench, Look, Reply
+from assistant.speech import TEMPLATES, Say, Speaker, Turn, speak, unheard
 from vision.geometry import CTVolume, Mask
 from vision.scene import Scene
 from vision.segmenter import Progress, Segmenter, no_progress
 
 SILENT = frozenset({"refuse", "help", "export", "describe", "classify", "correct"})
-"""Skills that never look at the voxels."""
+"""Skills that never look at the voxels, but for `describe` where something looks at the CT."""
 
 
 class Conversation:
     """Questions about one CT, each answered on top of the ones before. Not for use from several threads at once."""
 
-    def __init__(self, ct: CTVolume, segmenter: Segmenter, planner: Planner, *, open_seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        ct: CTVolume,
+        segmenter: Segmenter,
+        planner: Planner,
+        *,
+        speaker: Speaker = TEMPLATES,
+        looker: Looker | None = None,
+        open_seconds: float = 0.0,
+    ) -> None:
         self.ct = ct
         self.planner = planner
+        self.speaker = speaker
+        self.looker = looker
         self.notebook = Notebook(Scene(ct, segmenter))
         self._memory = Memory()
         self._open_seconds = open_seconds
@@ -39,22 +52,22 @@ class Conversation:
         """Every mask so far, by finding id."""
         return dict(self.notebook.masks)
 
-    def ask(self, question: str, *, progress: Progress = no_progress) -> Answer:
-        """Answer one question. `progress` may raise `vision.errors.Cancelled`: then nothing of the turn is kept."""
+    def ask(self, question: str, *, progress: Progress = no_progress, say: Say = unheard) -> Answer:
+        """Answer one question, telling `say` each sentence as soon as it is checked; they are the answer's text.
+
+        `progress` and `say` may raise `vision.errors.Cancelled`: then nothing of the turn is kept.
+        """
         started = time.perf_counter()
         progress("planning", 0.0)
         notebook = self.notebook.copy()
         plan = tuple(self.planner.plan(question, self._memory))
         planned = time.perf_counter()
         encode_seconds = self._encode(plan, progress)
-        replies, steps = _run(plan, notebook, progress)
+        replies, steps = _run(plan, notebook, self._look(notebook), progress)
         worded = time.perf_counter()
-        findings = _latest(replies, notebook)
-        extra = [fact for reply in replies for fact in reply.extra]
-        kept, dropped = check_sentences(
-            _once([sentence for reply in replies for sentence in reply.sentences]), findings, extra=extra
-        )
-        report = next((reply.report for reply in replies if reply.report), None)
+        tokens = notebook.scene.tokens() if self.looker is not None and self._looks(plan) else None
+        turn = Turn(question, plan, tuple(replies), _latest(replies, notebook), tokens)
+        spoken = speak(self.speaker, turn, say=say, progress=progress)
         done = time.perf_counter()
         seconds = {
             "open": self._open_seconds,
@@ -66,30 +79,46 @@ class Conversation:
         }
         record = AnswerRecord(
             question=question,
-            text=" ".join(kept) or say("refuse_dropped", {}),
-            findings=findings,
-            report=report,
+            text=" ".join(spoken.sentences) or say_reply("refuse_dropped", {}),
+            findings=turn.findings,
+            impressions=turn.impressions,
+            report=next((reply.report for reply in replies if reply.report), None),
             warnings=_warnings(notebook.scene),
             plan=plan,
             planner=self.planner.name,
+            speaker=spoken.speaker,
             segmenter=notebook.scene.segmenter.name,
             trace=tuple(steps),
-            dropped=tuple(dropped),
+            dropped=spoken.dropped,
             seconds={name: round(value, 3) for name, value in seconds.items()},
             ct=_ct_record(self.ct),
         )
-        masks = {finding.id: notebook.masks[finding.id] for finding in findings if finding.id in notebook.masks}
+        masks = {finding.id: notebook.masks[finding.id] for finding in turn.findings if finding.id in notebook.masks}
         progress("done", 1.0)
         self.notebook = notebook
         self._open_seconds = 0.0
         self._remember(plan)
         return Answer(record, masks, self.ct)
 
+    def _look(self, notebook: Notebook) -> Look:
+        """What the CT looks like: None of everything where nothing can look or there are no tokens to look at."""
+
+        def look(topic: str) -> Impression | None:
+            tokens = None if self.looker is None else notebook.scene.tokens()
+            return None if self.looker is None or tokens is None else self.looker.look(topic, tokens)
+
+        return look
+
     def _encode(self, plan: tuple[SkillCall, ...], progress: Progress) -> float:
         started = time.perf_counter()
-        if any(call.name not in SILENT for call in plan):
+        if self._looks(plan):
             self.notebook.scene.encode(lambda step, share: progress(step, 0.05 + 0.6 * share))
         return time.perf_counter() - started
+
+    def _looks(self, plan: tuple[SkillCall, ...]) -> bool:
+        """Whether a plan needs the voxels."""
+        silent = SILENT if self.looker is None else SILENT - {"describe"}
+        return any(call.name not in silent for call in plan)
 
     def _remember(self, plan: tuple[SkillCall, ...]) -> None:
         """Keep what a follow-up can point back to; a turn about nothing leaves the memory as it is."""
@@ -98,13 +127,15 @@ class Conversation:
             self._memory = Memory(last_calls=plan, last_structures=structures)
 
 
-def _run(plan: tuple[SkillCall, ...], notebook: Notebook, progress: Progress) -> tuple[list[Reply], list[Step]]:
+def _run(
+    plan: tuple[SkillCall, ...], notebook: Notebook, look: Look, progress: Progress
+) -> tuple[list[Reply], list[Step]]:
     """Run the calls of a plan in order; their findings are written into the notebook."""
     replies, steps = [], []
     for number, call in enumerate(plan):
         progress(call.name, 0.65 + 0.3 * number / len(plan))
         started = time.perf_counter()
-        replies.append(SKILLS[call.name](Bench(call, notebook, plan)))
+        replies.append(SKILLS[call.name](Bench(call, notebook, plan, look)))
         detail = ", ".join(str(name) for name in call.arguments.get("structures", ()))
         steps.append(Step(skill=call.name, detail=detail, seconds=round(time.perf_counter() - started, 3)))
     return replies, steps
@@ -129,8 +160,3 @@ def _ct_record(ct: CTVolume) -> dict[str, Any]:
         "axcodes": ct.grid.axcodes,
         "facts": dict(ct.facts),
     }
-
-
-def _once(sentences: list[str]) -> list[str]:
-    """Each sentence once, in order."""
-    return list(dict.fromkeys(sentences))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -21,8 +21,11 @@ from vision.measure import (
     liver_segments,
     pancreas_parts,
 )
-from vision.segmenter import Encoding, Progress, Segmenter, no_progress
+from vision.segmenter import Encoding, Progress, Segmenter, TokenSource, no_progress
 from vision.structures import by_name
+
+if TYPE_CHECKING:
+    from vision.models.coarse_to_fine.tokens import CTTokens
 
 Ability = Literal["segments", "derives", "cannot"]
 
@@ -140,6 +143,7 @@ class Scene:
         self.ct = ct
         self.segmenter = segmenter
         self._encoding: Encoding | None = None
+        self._tokens: CTTokens | None = None
         self._sights: dict[str, Sight] = {}
         self._regions: dict[str, Regions] = {}
 
@@ -152,6 +156,12 @@ class Scene:
         if self._encoding is None:
             self._encoding = self.segmenter.encode(self.ct, progress)
         return self._encoding
+
+    def tokens(self) -> CTTokens | None:
+        """What a language model reads of the CT, made once; None where the segmenter makes no tokens."""
+        if self._tokens is None and isinstance(self.segmenter, TokenSource):
+            self._tokens = self.segmenter.tokens(self.encode())
+        return self._tokens
 
     def see(self, structure: str) -> Sight:
         """Find one structure that `ability` says can be found. Raises KeyError for any other."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from vision.geometry import CTVolume, Mask
+
+if TYPE_CHECKING:
+    from vision.models.coarse_to_fine.tokens import CTTokens
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and the share done in [0, 1]; raises `vision.errors.Cancelled` to stop the work."""
@@ -49,4 +52,13 @@ class Segmenter(Protocol):
 
     def confidence(self, encoding: Encoding, part: Mask) -> float | None:
         """Confidence in [0, 1] in one piece of a structure's mask, None when nothing estimates one."""
+        ...
+
+
+@runtime_checkable
+class TokenSource(Protocol):
+    """A segmenter that also gives what a language model reads of a CT."""
+
+    def tokens(self, encoding: Encoding) -> CTTokens | None:
+        """The tokens of an encoded CT, None where there are none."""
         ...

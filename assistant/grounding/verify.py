@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from assistant.grounding.coverage import counts, covers, organs_of, states
 from assistant.grounding.fixed import is_fixed_sentence
+from assistant.grounding.impressions import told_impressions
 from assistant.grounding.lexicon import GENERIC, Mention, is_lesion, table_lexicon
 from assistant.grounding.page import Claim, names_lesion
 from assistant.grounding.reading import Reading, read
 from assistant.grounding.sentences import split_sentences
+from assistant.grounding.statements import Statement, statements
 from assistant.grounding.words import FALL, RISE
-from assistant.records import Finding, Measurement, Status
+from assistant.records import Finding, Impression, Measurement, Status
 
 
 @dataclass(frozen=True)
@@ -24,69 +26,113 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Checked:
+    """A sentence that was read: what is wrong with it and, when nothing is, what it states."""
+
+    sentence: str
+    problems: tuple[Problem, ...]
+    states: tuple[Statement, ...] = ()
+
+
+@dataclass(frozen=True)
 class _Facts:
     """What a text may rest on."""
 
     findings: tuple[Finding, ...]
     extra: tuple[Measurement, ...]
+    impressions: tuple[Impression, ...]
     prior: bool
 
 
+class Verifier:
+    """Reads a text sentence by sentence. What 'it' means is carried from each sentence to the next.
+
+    `extra` are measurements of the CT itself, usable in sentences that name no structure. `impressions` are told in
+    their own fixed sentences only. `prior` says that a prior CT is open, without which no word may compare over time.
+    Sentences that are fixed in `prompts.replies` state nothing about the CT and pass.
+    """
+
+    def __init__(
+        self,
+        findings: Sequence[Finding],
+        *,
+        extra: Sequence[Measurement] = (),
+        impressions: Sequence[Impression] = (),
+        prior: bool = False,
+    ) -> None:
+        self._facts = _Facts(tuple(findings), tuple(extra), tuple(impressions), prior)
+        self._carried: tuple[Finding, ...] = self._facts.findings
+        """What 'it' is: the findings of the sentence before, all of them before the first, none after a refusal."""
+
+    def check(self, sentence: str) -> Checked:
+        """Read the next sentence of the text."""
+        if is_fixed_sentence(sentence):
+            return Checked(sentence, (), (frozenset({sentence}),))
+        topics = told_impressions(sentence, self._facts.impressions)
+        if topics:
+            return Checked(sentence, (), tuple(frozenset({f"looks {topic}"}) for topic in topics))
+        details, states, self._carried = _judge(sentence, self._facts, carried=self._carried)
+        return Checked(sentence, tuple(Problem(sentence, detail) for detail in details), states)
+
+    def forget(self) -> None:
+        """The sentence that was read last is left out: 'it' means nothing after it."""
+        self._carried = ()
+
+
 def verify(
-    text: str, findings: Sequence[Finding], *, extra: Sequence[Measurement] = (), prior: bool = False
+    text: str,
+    findings: Sequence[Finding],
+    *,
+    extra: Sequence[Measurement] = (),
+    impressions: Sequence[Impression] = (),
+    prior: bool = False,
 ) -> list[Problem]:
     """All that a finished text says without a record, sentence by sentence; empty for a true text.
 
-    `extra` are measurements of the CT itself, usable in sentences that name no structure. `prior` says that a prior CT
-    is open, without which no word may compare over time. Sentences that are fixed in `prompts.replies` state nothing
-    about the CT and pass.
+    Arguments as of `Verifier`.
     """
-    return [
-        problem for _, problems in _judged(text, _Facts(tuple(findings), tuple(extra), prior)) for problem in problems
-    ]
+    verifier = Verifier(findings, extra=extra, impressions=impressions, prior=prior)
+    return [problem for sentence in split_sentences(text) for problem in verifier.check(sentence).problems]
 
 
 def check_sentences(
-    sentences: Sequence[str], findings: Sequence[Finding], *, extra: Sequence[Measurement] = (), prior: bool = False
+    sentences: Sequence[str],
+    findings: Sequence[Finding],
+    *,
+    extra: Sequence[Measurement] = (),
+    impressions: Sequence[Impression] = (),
+    prior: bool = False,
 ) -> tuple[list[str], list[str]]:
-    """(kept, dropped): the sentences that records cover, and the others, each in order.
+    """(kept, dropped): the sentences that records cover, and the others, each in order. Arguments as of `Verifier`.
 
     A sentence that points back ('It measures ...') to a dropped one is dropped with it.
     """
-    judged = _judged("\n".join(sentences), _Facts(tuple(findings), tuple(extra), prior))
-    kept = [sentence for sentence, problems in judged if not problems]
-    return kept, [sentence for sentence, problems in judged if problems]
+    verifier = Verifier(findings, extra=extra, impressions=impressions, prior=prior)
+    checked = [verifier.check(sentence) for sentence in split_sentences("\n".join(sentences))]
+    kept = [one.sentence for one in checked if not one.problems]
+    return kept, [one.sentence for one in checked if one.problems]
 
 
-def _judged(text: str, facts: _Facts) -> list[tuple[str, list[Problem]]]:
-    judged: list[tuple[str, list[Problem]]] = []
-    carried: tuple[Finding, ...] | None = None
-    """What 'it' is: the findings of the sentence before; None before the first; () after a refused sentence."""
-    for sentence in split_sentences(text):
-        if is_fixed_sentence(sentence):
-            judged.append((sentence, []))
-            continue
-        details, carried = _judge(sentence, facts, carried=facts.findings if carried is None else carried)
-        judged.append((sentence, [Problem(sentence, detail) for detail in details]))
-    return judged
-
-
-def _judge(sentence: str, facts: _Facts, *, carried: tuple[Finding, ...]) -> tuple[list[str], tuple[Finding, ...]]:
-    """What is wrong with one sentence, and what 'it' means after it."""
+def _judge(
+    sentence: str, facts: _Facts, *, carried: tuple[Finding, ...]
+) -> tuple[list[str], tuple[Statement, ...], tuple[Finding, ...]]:
+    """What is wrong with one sentence, what it states if nothing is, and what 'it' means after it."""
     without_reasons, explained = _without_reasons(sentence, facts.findings)
     reading = read(without_reasons, lexicon=table_lexicon())
     about = [_candidates(at, reading, facts.findings) for at in range(len(reading.subjects))]
     related = tuple(finding for group in about for finding in group) if about else carried
     details = [*reading.uncovered, *_over_time(reading, related, prior=facts.prior)]
     for at, candidates in enumerate(about):
-        if explained and all(finding in explained for finding in candidates) and candidates:
-            continue
         details += _subject_problems(at, reading, candidates, related=related)
     details += _carried_problems(reading, carried, facts)
     details += _comparison_problems(reading, about)
     if explained and about and not any(finding in explained for group in about for finding in group):
         details.append("the reason belongs to another finding")
-    return details, () if details else related
+    if details:
+        return details, (), ()
+    told = explained if not about else tuple(finding for finding in explained if finding in related)
+    states = statements(reading, about, related=related, explained=told, extra=facts.extra)
+    return [], states, related
 
 
 def _without_reasons(sentence: str, findings: Sequence[Finding]) -> tuple[str, tuple[Finding, ...]]:

@@ -40,6 +40,8 @@ visible visualized volume volumes voxel voxels who whole widest width work writt
 """
 _QUANTITIES = "axis axes short long shortest longest apart mean median"
 _WORD = re.compile(r"[a-z]+[0-9]*")
+_SIGNS = re.compile(r"[^a-z0-9\s.,;:!?()'\"/%&\u2018\u2019\u201c\u201d\u2014\u2026\u00b2\u00b3\u00b0-]+")
+"""Anything but Latin letters and the marks of plain prose: other scripts, pictures, signs that compare or calculate."""
 
 
 @cache
@@ -50,5 +52,5 @@ def _allowed() -> frozenset[str]:
 
 
 def strange_words(text: str) -> list[str]:
-    """Words of a `lexicon.plain` text that no vocabulary holds, in order."""
-    return [word for word in _WORD.findall(text) if word not in _allowed()]
+    """Words of a `lexicon.plain` text that no vocabulary holds, in order, and what is written in other signs."""
+    return [word for word in _WORD.findall(text) if word not in _allowed()] + _SIGNS.findall(text)

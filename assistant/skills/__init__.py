@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from assistant.skills.bench import Bench, Reply
+from assistant.skills.bench import Bench, Look, Reply
 from assistant.skills.compare import compare
 from assistant.skills.count import count
 from assistant.skills.describe import describe
@@ -38,4 +38,4 @@ SKILLS: Mapping[str, Skill] = MappingProxyType(
 )
 """Skill by the name that a plan uses. Those that map to `unsupported` are understood and honestly declined."""
 
-__all__ = ["SKILLS", "Bench", "Reply", "Skill"]
+__all__ = ["SKILLS", "Bench", "Look", "Reply", "Skill"]

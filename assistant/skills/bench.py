@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from assistant.grounding import say, structure_list
 from assistant.notebook import Notebook, measurement
 from assistant.plan import SkillCall
-from assistant.records import Finding, Measurement, Report, Status
+from assistant.records import Finding, Impression, Measurement, Report, Status
 from vision.scene import lesion_names
 from vision.structures import STRUCTURES, by_name, names
+
+Look = Callable[[str], Impression | None]
+"""What the CT looks like, by topic of `prompts/wording.toml`; None where nothing looks."""
+
+
+def unseen(topic: str) -> Impression | None:
+    """A `Look` with closed eyes."""
+    return None
 
 
 @dataclass(frozen=True)
 class Bench:
-    """One call, the notebook of the conversation, and the whole plan it belongs to."""
+    """One call, the notebook of the conversation, the whole plan it belongs to, and what looks at the CT."""
 
     call: SkillCall
     notebook: Notebook
     plan: tuple[SkillCall, ...]
+    look: Look = unseen
 
     @property
     def structures(self) -> tuple[str, ...]:
@@ -60,12 +70,14 @@ class Bench:
 
 @dataclass(frozen=True)
 class Reply:
-    """Sentences with every slot filled, the findings they rest on, and facts of the CT that belong to no finding."""
+    """Sentences with every slot filled, the findings they rest on, facts of the CT that belong to no finding, and what
+    the CT looks like."""
 
     sentences: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     extra: tuple[Measurement, ...] = ()
     report: Report | None = None
+    impressions: tuple[Impression, ...] = ()
 
 
 def lies_within(finding: Finding, within: tuple[str, ...]) -> bool:

@@ -6,25 +6,19 @@ from assistant.grounding import say
 from assistant.notebook import measurement
 from assistant.records import Measurement
 from assistant.skills.bench import Bench, Reply
+from assistant.skills.looks import PHASE_WORDS, look_at_ct
 from vision.geometry import CTVolume
-
-PHASE_WORDS = {
-    "non_contrast": "non-contrast",
-    "arterial": "arterial",
-    "late_arterial": "late arterial",
-    "portal_venous": "portal venous",
-    "delayed": "delayed",
-}
 
 
 def describe(bench: Bench) -> Reply:
-    """Coverage, slices, pixel spacing and the recorded phase."""
+    """Coverage, slices, pixel spacing, the recorded phase, and what else the CT looks like where something looks."""
     facts = ct_facts(bench.notebook.scene.ct)
     named = {fact.id: fact for fact in facts}
     sentences = [say(name, {}, extra=named) for name in ("extent", "slice_count", "pixel")]
     phase = PHASE_WORDS.get(str(bench.notebook.scene.ct.facts.get("phase", "")))
     sentences.append(say("phase", {}, {"phase": phase}) if phase else say("phase_unknown", {}))
-    return Reply(tuple(sentences), (), facts)
+    looks, impressions = look_at_ct(bench)
+    return Reply((*sentences, *looks), (), facts, impressions=impressions)
 
 
 def ct_facts(ct: CTVolume) -> tuple[Measurement, ...]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 
 from assistant.grounding import say
-from assistant.records import Finding, Status
+from assistant.records import Finding, Impression, Status
 from assistant.skills.bench import Bench, Reply, able, is_lesion, say_status, say_unable
+from assistant.skills.looks import look_at_liver
 
 AXES = frozenset({"diameter", "long_axis", "short_axis", "size"})
 
@@ -18,6 +19,7 @@ def measure(bench: Bench) -> Reply:
         return _distances(bench, found)
     sentences = say_unable(bench) if found or not able(bench) else [say("not_within", {})]
     findings: list[Finding] = []
+    impressions: list[Impression] = []
     for finding in found:
         if finding.status is not Status.SEEN:
             findings.append(finding)
@@ -26,7 +28,12 @@ def measure(bench: Bench) -> Reply:
         measured = _measured(bench, finding)
         findings.append(measured)
         sentences += _sentences(bench, measured)
-    return Reply(tuple(sentences) or (say("refuse_unclear", {}),), tuple(findings))
+        if measured.structure == "liver" and "hu" in bench.quantities:
+            told, looks = look_at_liver(bench, measured)
+            sentences += told
+            impressions += looks
+    replied = tuple(sentences) or (say("refuse_unclear", {}),)
+    return Reply(replied, tuple(findings), impressions=tuple(impressions))
 
 
 def _measured(bench: Bench, finding: Finding) -> Finding:

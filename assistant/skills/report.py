@@ -31,15 +31,20 @@ def report(bench: Bench) -> Reply:
         ("Impression", tuple(impression)),
         ("Limitations", tuple(say(name, {}) for name in LIMITS)),
     )
-    checked = tuple(
-        (heading, tuple(check_sentences(lines, findings, extra=technique.extra)[0])) for heading, lines in sections
-    )
+    checked = tuple((heading, tuple(_checked(lines, findings, technique))) for heading, lines in sections)
     return Reply(
         (say("report_done", {}), *impression),
         findings,
         technique.extra,
         Report(template="structured", sections=checked),
+        technique.impressions,
     )
+
+
+def _checked(lines: tuple[str, ...], findings: tuple[Finding, ...], technique: Reply) -> list[str]:
+    """The lines that records cover."""
+    kept, _ = check_sentences(lines, findings, extra=technique.extra, impressions=technique.impressions)
+    return kept
 
 
 def _organs(bench: Bench, names: list[str]) -> tuple[tuple[str, ...], tuple[Finding, ...]]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from assistant.api import DEFAULT_MODEL
 from assistant.plan import Memory, Planner
 from assistant.serve.workers.needs import ModelNeeds, needs_of
 from vision.geometry import CTVolume, Mask
 from vision.models.registry import find_model
-from vision.segmenter import Encoding, Progress, Segmenter, no_progress
+from vision.segmenter import Encoding, Progress, Segmenter, TokenSource, no_progress
+
+if TYPE_CHECKING:
+    from vision.models.coarse_to_fine.tokens import CTTokens
 
 
 @dataclass(frozen=True)
@@ -85,3 +89,9 @@ class AdmittedSegmenter:
 
     def confidence(self, encoding: Encoding, part: Mask) -> float | None:
         return self.base.confidence(encoding, part)
+
+    def tokens(self, encoding: Encoding) -> CTTokens | None:
+        if not isinstance(self.base, TokenSource):
+            return None
+        self.admit()
+        return self.base.tokens(encoding)
