@@ -31,7 +31,7 @@ class LLMRow:
     `architecture` is the class of transformers that runs it; `also` are names in a config.json that the same class
     reads. `layers_path` is the path of the ModuleList of decoder layers below that class, `lora_targets` the linears
     inside one of them. `tool_format` is how the family writes tool calls, unless the chat template of the loaded
-    model itself writes them otherwise (`tool_format.py`). `hub_names` were in mind when the row was written.
+    model itself writes them otherwise (`chat.py`). `hub_names` were in mind when the row was written.
     """
 
     name: str
@@ -45,7 +45,8 @@ class LLMRow:
 
 
 HERMES = ToolFormat("<tool_call>\n", "\n</tool_call>\n<tool_call>\n", "\n</tool_call>")
-"""Chat templates of Qwen/Qwen3-* and the system text of HuggingFaceTB/SmolLM3-3B, after NousResearch's Hermes."""
+"""Chat templates of Qwen/Qwen3-*, after NousResearch's Hermes. HuggingFaceTB/SmolLM3-3B is told the same form by the
+system text of its template; its model card says: JSON within <tool_call> tags, tools under `xml_tools`."""
 
 LLAMA3 = ToolFormat("", "; ", "", arguments_key="parameters")
 """Chat template of meta-llama/Llama-3.1-8B-Instruct and -3.2: the bare JSON of one call.
@@ -55,7 +56,7 @@ It refuses several at once; '; ' between them is what vLLM's llama3_json parser 
 
 MISTRAL = ToolFormat("[TOOL_CALLS] [", ", ", "]")
 """Chat template of mistralai/Mistral-7B-Instruct-v0.3. It adds an `id` of nine characters when it writes old calls
-back. Ministral-8B-2410 and Nemo-2407 write no blank after [TOOL_CALLS]; `tool_format.py` reads that off them."""
+back. Ministral-8B-2410 and Nemo-2407 write no blank after [TOOL_CALLS]; `chat.py` reads that off them."""
 
 FENCED = ToolFormat("```json\n[", ", ", "]\n```")
 """Ours, for families without one: Gemma 3 has no tool tokens and writes whatever form the prompt asks for
@@ -98,7 +99,7 @@ LLMS: tuple[LLMRow, ...] = (
             "google/medgemma-4b-it",
             "google/medgemma-27b-text-it",
         ),
-        notes="Only the text part is loaded: the tower for pictures stays on the disk. No system role of its own.",
+        notes="Only the text part is loaded: the tower for pictures stays on the disk. Roles must alternate.",
     ),
     LLMRow(
         name="Mistral",
@@ -116,7 +117,7 @@ LLMS: tuple[LLMRow, ...] = (
         architecture="SmolLM3ForCausalLM",
         tool_format=HERMES,
         hub_names=("HuggingFaceTB/SmolLM3-3B",),
-        notes="Its template drops old calls of tools and takes the tools as xml_tools. /no_think turns thinking off.",
+        notes="Its template drops old calls of tools, and older ones of it take the tools as xml_tools only.",
     ),
 )
 
