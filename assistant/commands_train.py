@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from assistant.terminal import print_json, tell
+from assistant.model_option import ModelName
+from assistant.terminal import print_json, progress_bar, tell
 
 train_app = typer.Typer(help="Train a model of your own.", no_args_is_help=True)
 OutFolder = Annotated[Path, typer.Option(help="Folder to write to.")]
@@ -45,6 +46,43 @@ def vision(
         seed=seed,
     )
     tell(f"Saved {train_vision(options)}")
+
+
+@train_app.command()
+def language(
+    data: Annotated[list[Path], typer.Option(help="Conversations (.jsonl); give it once a file.")],
+    out: OutFolder,
+    llm: Annotated[
+        str, typer.Option(metavar="NAME|FOLDER", help="'embedded' makes a small one; else the model to teach.")
+    ] = "embedded",
+    stages: Annotated[str, typer.Option(help="Of text, sight and adapter, comma between.")] = "text,sight,adapter",
+    minutes: Annotated[float, typer.Option(help="Time to train for, all stages together.")] = 60.0,
+    steps: Annotated[int, typer.Option(help="Steps to train each stage for.")] = 1_000_000,
+    start: Annotated[
+        Path | None, typer.Option(help="Begin the small one with that in this folder, not with nothing.")
+    ] = None,
+    load_in_4bit: Annotated[bool, typer.Option("--load-in-4bit", help="Keep the frozen weights in 4 bits.")] = False,
+    load_in_8bit: Annotated[bool, typer.Option("--load-in-8bit", help="Keep the frozen weights in 8 bits.")] = False,
+    model: ModelName = None,
+    seed: Annotated[int, typer.Option(help="Of weights and order.")] = 0,
+) -> None:
+    """Teach a language model to plan, to see and to show masks; a run that was stopped goes on."""
+    from assistant.language.training.run import LanguageOptions, train_language
+
+    options = LanguageOptions(
+        data=tuple(data),
+        out=out,
+        llm=llm,
+        stages=tuple(word.strip() for word in stages.split(",") if word.strip()),  # type: ignore[arg-type]
+        minutes=minutes,
+        steps=steps,
+        start=start,
+        seed=seed,
+        quantisation="4bit" if load_in_4bit else "8bit" if load_in_8bit else "none",
+        model=model,
+    )
+    with progress_bar() as progress:
+        tell(f"Saved {train_language(options, progress=progress)}")
 
 
 @train_app.command()

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from assistant.language.llms.folder import ROUNDED_FILE
 from vision.errors import WeightsError
 from vision.io.files.atomic import write_bytes, write_text
 
 if TYPE_CHECKING:
     from transformers import Qwen3ForCausalLM
-
-ROUNDED_FILE = "model.int8.safetensors"
-"""Not the name that transformers looks for: it would take the integers for weights."""
 
 _SCALE = ".row_scale"
 _TIED = "lm_head.weight"
@@ -38,7 +36,8 @@ def save_rounded(lm: Qwen3ForCausalLM, folder: Path) -> Path:
             tensors[name], tensors[name + _SCALE] = round_rows(tensor)
         else:
             tensors[name] = tensor.float().cpu().contiguous()
-    write_text(folder / "config.json", json.dumps(lm.config.to_diff_dict(), indent=1, default=str) + "\n")
+    described = lm.config.to_diff_dict() | {"architectures": [type(lm).__name__]}
+    write_text(folder / "config.json", json.dumps(described, indent=1, default=str) + "\n")
     return write_bytes(folder / ROUNDED_FILE, save(tensors, metadata={"format": "pt"}))
 
 

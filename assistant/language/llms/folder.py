@@ -18,6 +18,10 @@ EMBEDDED_FOLDER = Path(__file__).parents[1] / "weights"
 LANGUAGE_EXTRA = "'bodymaps-assistant[language]'"
 """What installs the packages of this folder."""
 
+ROUNDED_FILE = "model.int8.safetensors"
+"""Weights in a byte each, as the embedded model has them (`assistant/language/embedded/storage.py`). Not the name that
+transformers looks for: it would take the integers for weights."""
+
 MOST_BYTES = 64 << 20
 """Of a config.json or an index; none comes near it."""
 
@@ -113,7 +117,7 @@ def _weights(path: Path) -> tuple[Path, ...]:
         if not names or any(Path(name).name != name or not name.endswith(".safetensors") for name in names):
             raise WeightsError("E_LLM", "The index of the language model's weights cannot be used.", _INSTRUCT)
     else:
-        names = ["model.safetensors"]
+        names = [ROUNDED_FILE if (path / ROUNDED_FILE).is_file() else "model.safetensors"]
     files = tuple(path / name for name in names)
     missing = sum(not file.is_file() for file in files)
     if missing == len(files):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from logging import getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assistant.language.llms.chat import tool_format_of
-from assistant.language.llms.folder import LANGUAGE_EXTRA, LLMFolder, open_folder
+from assistant.language.llms.folder import LANGUAGE_EXTRA, ROUNDED_FILE, LLMFolder, open_folder
 from assistant.language.llms.memory import Quantisation, stored_bytes
 from assistant.language.llms.table import LLMRow, ToolFormat
 from vision.errors import ResourceError, UsageError, WeightsError
@@ -122,6 +123,8 @@ def _quantisation(folder: LLMFolder, asked: Quantisation) -> Quantisation:
             f"The language model is stored in {stored} and cannot be made {asked}.",
             "Leave the flag out, or take the model without quantisation.",
         )
+    if asked != "none" and folder.weights[0].name == ROUNDED_FILE:
+        raise UsageError("E_QUANTISATION", "This language model is small already.", "Leave the flag out.")
     kept = asked if stored is None else "4bit" if stored == "4bit" else "8bit"
     if kept != "none":
         require_packages(f"A language model in {kept}", "bitsandbytes", install=LANGUAGE_EXTRA)
@@ -170,10 +173,17 @@ def _load_model(folder: LLMFolder, quantisation: Quantisation, runtime: Runtime)
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
+    if folder.weights[0].name == ROUNDED_FILE:
+        from assistant.language.embedded import load_rounded
+
+        return load_rounded(folder.path).to(runtime.device, runtime.dtype)
     stored = folder.stored_quantisation is not None
     options: dict[str, Any] = {} if stored else {"quantization_config": bits_config(quantisation, runtime)}
     if folder.architecture in folder.row.also:
         options["key_mapping"] = TEXT_KEYS
+    if quantisation == "8bit":
+        # It says at every call that bfloat16 becomes float16 on the way to int8.
+        getLogger("bitsandbytes.autograd._functions").setLevel("ERROR")
     try:
         with _quiet():
             model, report = AutoModelForCausalLM.from_pretrained(
@@ -194,7 +204,22 @@ def _load_model(folder: LLMFolder, quantisation: Quantisation, runtime: Runtime)
         raise _damaged() from None
     if report["missing_keys"] or report["mismatched_keys"] or report["error_msgs"]:
         raise _damaged()
+    if quantisation == "4bit" and runtime.device.type == "cpu":
+        _keep_exact(model)
     return model.eval()
+
+
+def _keep_exact(model: PreTrainedModel) -> None:
+    """Stop bitsandbytes (0.50) from packing nf4 weights anew for AVX512-BF16 when they first run in eval mode.
+
+    What is packed so has lost digits of its constants, and lets no gradient through to what comes before it, without
+    a word: a LoRA that is trained after an evaluation would learn the wrong thing (Linear4bit.forward, gemv_4bit).
+    """
+    from bitsandbytes.nn import Linear4bit
+
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            module.support_avx512bf16_for_cpu = False
 
 
 def _damaged() -> WeightsError:
