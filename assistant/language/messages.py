@@ -17,12 +17,14 @@ def plan_messages(question: str, memory: Memory) -> list[Message]:
 
 
 def told_messages(question: str, memory: Memory) -> list[Message]:
-    """The same for a model that was never taught: it is told its work, and every name of the structure table.
+    """The same for a model that was never taught: it is told its work, the arguments, every structure.
 
     `grammar.tools()` belongs beside them in the chat template.
     """
-    told = load_words("planner")["told"]["system"].strip()
-    return _messages(told.format(structures=", ".join(names())), question, memory)
+    words = load_words("planner")
+    arguments = " ".join(f"{key}: {meaning}" for key, meaning in words["arguments"].items())
+    told = words["told"]["system"].strip().format(structures=", ".join(names()), arguments=arguments)
+    return _messages(told, question, memory)
 
 
 def memory_after(calls: list[SkillCall], before: Memory) -> Memory:

@@ -1,0 +1,128 @@
+"""A language model as a `Planner`: screens, messages, decoding under the grammar, then what makes sense of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from assistant.language.grammar import Constraint, tools
+from assistant.language.grammar.constraint import LIMIT
+from assistant.language.llms.chat import Tool, chat_text
+from assistant.language.llms.folder import EMBEDDED, EMBEDDED_FOLDER
+from assistant.language.messages import Message, plan_messages, told_messages
+from assistant.language.rules import RulePlanner
+from assistant.language.screens import refusal_of, spoken
+from assistant.language.settle import settle
+from assistant.language.words import clean
+from assistant.plan import Memory, SkillCall
+from vision.errors import ResourceError
+from vision.extras import missing_packages
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from assistant.language.llms.load import LoadedLLM, Quantisation
+
+ROOM_FOR_QUESTION = 512
+"""Tokens that a question may always have; a model whose window is too narrow for more is told less."""
+
+
+class LLMPlanner:
+    """Plans by a language model, greedily and under the grammar. Never raises; the rules plan when memory runs out.
+
+    `name` says who made the last plan.
+    """
+
+    def __init__(self, llm: LoadedLLM) -> None:
+        self._llm = llm
+        self._tool_format = llm.tool_format
+        self._constraint = Constraint(llm.tokenizer, self._tool_format, ends=_ends_of(llm))
+        self._marks = marks_of(llm.tokenizer)
+        self._window = min(int(llm.tokenizer.model_max_length), int(llm.model.config.max_position_embeddings))
+        self._messages, self._tools = self._reading()
+        self.name = llm.name
+
+    def plan(self, question: str, memory: Memory) -> list[SkillCall]:
+        """The skill calls of a question, in the order asked; `refuse` or `help` for what cannot be done."""
+        self.name = self._llm.name
+        reason = refusal_of(question)
+        if reason is not None:
+            return [_refuse(reason)]
+        if not spoken(question):
+            return [SkillCall(name="help")]
+        try:
+            return self._planned(question, memory)
+        except (ResourceError, MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+        self.name = f"rules, for {self._llm.name} ran out of memory"
+        return RulePlanner().plan(question, memory)
+
+    def prompt(self, question: str, memory: Memory) -> list[int]:
+        """The tokens that the model reads. The question's words are in the turn of the user and cannot end it."""
+        return self._encoded(self._messages(harmless(clean(question), self._marks), memory), self._tools)
+
+    def _planned(self, question: str, memory: Memory) -> list[SkillCall]:
+        from assistant.language.grammar.greedy import write_plan
+
+        prompt = self.prompt(question, memory)
+        if len(prompt) + LIMIT > self._window:
+            return [_refuse("too_long")]
+        plan = self._constraint.start()
+        tokens = write_plan(self._llm.model, prompt, plan)
+        return [_refuse("not_understood")] if plan.cut else settle(self._constraint.read(tokens), question, memory)
+
+    def _reading(self) -> tuple[Callable[[str, Memory], list[Message]], Sequence[Tool]]:
+        """What the model is told: all of it, unless it was taught or has no room for it."""
+        told = len(self._encoded(told_messages("", Memory()), tools()))
+        if self._llm.name == EMBEDDED or told + ROOM_FOR_QUESTION + LIMIT > self._window:
+            return plan_messages, ()
+        return told_messages, tools()
+
+    def _encoded(self, messages: Sequence[Message], told_tools: Sequence[Tool]) -> list[int]:
+        text = chat_text(self._llm.tokenizer, self._llm.row, messages, tools=told_tools)
+        # Not verbose: whether it is too long is checked here.
+        return list(self._llm.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+
+
+def load_planner(name_or_folder: str | Path, *, quantisation: Quantisation = "none") -> LLMPlanner:
+    """The planner of 'embedded', of a local folder or of a name of the model hub. Raises as `load_llm` does."""
+    from assistant.language.llms.load import load_llm
+
+    return LLMPlanner(load_llm(name_or_folder, quantisation=quantisation))
+
+
+def has_embedded() -> bool:
+    """Whether the language model that ships is there, and what runs it."""
+    return (EMBEDDED_FOLDER / "config.json").is_file() and not missing_packages("torch", "transformers", "llguidance")
+
+
+def marks_of(tokenizer: PreTrainedTokenizerBase) -> re.Pattern[str] | None:
+    """Whatever a tokenizer takes out of a text as a whole, the ends of turns among it; None where there is nothing."""
+    marks = {token.content.strip() for token in tokenizer.added_tokens_decoder.values()}
+    longest_first = sorted((mark for mark in marks if len(mark) > 1), key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+
+
+def harmless(text: str, marks: re.Pattern[str] | None) -> str:
+    """The text with a blank after the first character of every mark, so that it is read letter by letter."""
+    while marks is not None and marks.search(text):
+        text = marks.sub(lambda mark: f"{mark[0][0]} {mark[0][1:]}", text)
+    return text
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out; on the CPU torch says so in a RuntimeError of no class of its own."""
+    return isinstance(error, ResourceError | MemoryError) or "allocate" in str(error) or "out of memory" in str(error)
+
+
+def _ends_of(llm: LoadedLLM) -> list[int]:
+    """The tokens that end a turn, as the model's own settings have them."""
+    ends = llm.model.generation_config.eos_token_id
+    return [] if ends is None else [int(end) for end in (ends if isinstance(ends, list) else [ends])]
+
+
+def _refuse(reason: str) -> SkillCall:
+    return SkillCall(name="refuse", arguments={"reason": reason})
