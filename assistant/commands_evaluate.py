@@ -203,6 +203,62 @@ def requests(
         typer.echo(f"  missed {count} of {plain}")
 
 
+@evaluate_app.command()
+def language(
+    data: Annotated[
+        list[Path] | None, typer.Option(help="Conversations (.jsonl), of which the held-out ones count.")
+    ] = None,
+    llm: Annotated[
+        str | None, typer.Option(metavar="NAME|FOLDER", help="'embedded', a folder, a name; else the rules alone.")
+    ] = None,
+    requests_file: Annotated[
+        Path | None, typer.Option("--requests", help="A .jsonl of requests: text and wanted structure.")
+    ] = None,
+    cases: Annotated[
+        list[Path] | None, typer.Option(help="Cases with reference masks, for masks through the token.")
+    ] = None,
+    order: Order = None,
+    annotated: AnnotatedIn = None,
+    deep_tumor: Annotated[Path | None, typer.Option(help="test_qa.json of DeepTumorVQA.")] = None,
+    measured: Annotated[Path | None, typer.Option(help="Its cache of tool results.")] = None,
+    free: Annotated[bool, typer.Option("--free", help="Ask DeepTumorVQA's open questions, without choices.")] = False,
+    most: Annotated[int, typer.Option(help="Questions of each kind at most.")] = 1_000_000,
+    load_in_4bit: Annotated[bool, typer.Option("--load-in-4bit", help="Load the weights in 4 bits.")] = False,
+    model: ModelName = None,
+    out: Annotated[Path | None, typer.Option(help="Write tables (CSV) and language.json there.")] = None,
+    json: JSONFlag = False,
+) -> None:
+    """Measure a language model: plans, requests, visual questions, masks, faithfulness, DeepTumorVQA."""
+    from assistant.language.evaluation.files import language_json, write_language
+    from assistant.language.evaluation.run import EvaluationOptions, evaluate_language
+    from assistant.language.evaluation.tables import tables
+
+    options = EvaluationOptions(
+        data=tuple(data or ()),
+        llm=llm,
+        quantisation="4bit" if load_in_4bit else "none",
+        requests=requests_file,
+        cases=tuple(_cases(cases, order, annotated, None)) if cases else (),
+        deep_tumor=deep_tumor,
+        measured=measured,
+        form="free" if free else "choice",
+        most=most,
+        model=model,
+        tokens=None if out is None else out / "ct_tokens",
+    )
+    with progress_bar() as progress:
+        evaluation = evaluate_language(options, progress=progress)
+    if json:
+        print_json(language_json(evaluation))
+    else:
+        for table in tables(evaluation):
+            print_table(table)
+    for sentence in evaluation.left_out:
+        tell(f"Not measured. {sentence}")
+    if out is not None:
+        tell(f"Saved to {write_language(evaluation, out)}")
+
+
 def _cases(folders: list[Path], order: str | None, annotated: str | None, split: str | None) -> list[EvaluationCase]:
     """The cases in some folders; what they hold and this project has no name for is counted on stderr."""
     from vision.benchmark import find_cases

@@ -125,6 +125,15 @@ def _words(
     return Sample(words_messages(question, calls, facts), without, target, ct, masks)
 
 
+def words_messages(question: str, calls: Sequence[SkillCall], facts: str | None) -> list[dict[str, Any]]:
+    """What a taught model reads before it words an answer: the question, its own calls, the records."""
+    messages: list[dict[str, Any]] = [{"role": "user", "content": question}]
+    if calls:
+        told = [{"name": call.name, "arguments": call.arguments} for call in calls if can_write(call)]
+        messages.append({"role": "assistant", "content": "", "tool_calls": told})
+    return messages if facts is None else [*messages, {"role": "tool", "content": facts}]
+
+
 def _told_structure(finding: str, facts: str | None) -> str | None:
     try:
         spoken = json.loads(facts or "{}")[finding]["structure"]

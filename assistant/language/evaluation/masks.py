@@ -1,0 +1,155 @@
+"""Masks through the token against masks through the table: the same CT, the same structure, asked for in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from assistant.language.evaluation.speaking import said
+from assistant.language.llms.chat import chat_text
+from assistant.language.training.rows import ChatRow
+from assistant.language.training.samples import Sample, samples_of
+from vision.benchmark.layouts import read_reference
+from vision.benchmark.metrics import Interval, bootstrap_interval, dice
+from vision.models.coarse_to_fine.clean import cleaning_of
+from vision.segmenter import Progress, no_progress
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from assistant.language.sight import Looked
+    from assistant.language.taught import TaughtLLM
+    from vision.benchmark import EvaluationCase
+    from vision.models.coarse_to_fine.segmenter import UniversalSegmenter
+
+MOST_ASKED = 8
+"""Questions a structure, spread over those that there are."""
+
+
+@dataclass(frozen=True)
+class MaskScore:
+    """One question about one case: Dice of the token's mask and of the table's, both against the reference."""
+
+    case: str
+    structure: str
+    template: str
+    by_token: float
+    by_table: float
+
+
+@dataclass(frozen=True)
+class MaskSummary:
+    """Means of both, over cases and questions, and the token's in percent of the table's."""
+
+    structure: str
+    by_token: Interval
+    by_table: Interval
+
+    @property
+    def percent(self) -> float | None:
+        """None where the table's mask finds nothing either."""
+        if not self.by_token.mean or not self.by_table.mean:
+            return None if not self.by_table.mean else 0.0
+        return 100 * self.by_token.mean / self.by_table.mean
+
+
+def mask_samples(rows: Sequence[ChatRow], taught: TaughtLLM) -> dict[str, list[tuple[str, Sample]]]:
+    """By structure, up to `MOST_ASKED` turns that show its mask alone, each with the template of its phrasing."""
+    found: dict[str, list[tuple[str, Sample]]] = {}
+    for row in rows:
+        for sample in samples_of(row, taught.llm):
+            if len(sample.masks) == 1:
+                found.setdefault(sample.masks[0], []).append((row.template, sample))
+    return {name: _spread(samples) for name, samples in found.items()}
+
+
+def score_masks(
+    cases: Iterable[EvaluationCase],
+    taught: TaughtLLM,
+    segmenter: UniversalSegmenter,
+    samples: dict[str, list[tuple[str, Sample]]],
+    *,
+    progress: Progress = no_progress,
+) -> list[MaskScore]:
+    """Ask for each structure that a case has a reference of. A model that writes no mask token scores 0.
+
+    Raises ValueError for a model without a mask token.
+    """
+    if taught.sighted is None or taught.mask_token_id is None:
+        raise ValueError("this language model was taught no mask token")
+    scores = []
+    for case in cases:
+        progress(case.name, 0.0)
+        reference = read_reference(case)
+        encoding = segmenter.encode(reference.ct, progress)
+        looked = _looked(taught, segmenter.tokens(encoding))
+        for structure, mask in reference.masks.items():
+            if structure not in segmenter.structures or not mask:
+                continue
+            table = dice(segmenter.segment(encoding, structure), mask)
+            for template, sample in samples.get(structure, ()):
+                query = token_query(taught, sample, looked)
+                token = 0.0
+                if query is not None:
+                    made = segmenter.segment_query(
+                        encoding, query, name=structure, rules=cleaning_of(structure), progress=progress
+                    )
+                    token = dice(made, mask)
+                scores.append(MaskScore(case.name, structure, template, token, table))
+    return scores
+
+
+def token_query(taught: TaughtLLM, sample: Sample, looked: Looked | None) -> Tensor | None:
+    """The query vector at the first mask token that the model writes by itself; None when it writes none."""
+    import torch
+
+    assert taught.sighted is not None
+    llm = taught.llm
+    written = said(taught, sample.messages, looked=looked)
+    if taught.mask_token_id not in written:
+        return None
+    text = chat_text(llm.tokenizer, llm.row, sample.messages)
+    prompt = llm.tokenizer(text, add_special_tokens=False)["input_ids"]
+    ids = torch.tensor([[*prompt, *written]], device=llm.model.device)
+    with torch.inference_mode():
+        output = taught.sighted(ids, None, looked=looked)
+        own = ids.clone()
+        own[:, : len(prompt)] = 0
+        return taught.sighted.mask_queries(output, own)[0].float().cpu()
+
+
+def summarise_masks(scores: Sequence[MaskScore]) -> list[MaskSummary]:
+    """Each structure, in the order met, and all of them at the end."""
+    rows = [
+        (name, [each for each in scores if each.structure == name])
+        for name in dict.fromkeys(s.structure for s in scores)
+    ]
+    named = [*rows, ("all", list(scores))] if len(rows) > 1 else rows
+    return [MaskSummary(name, _interval(own, _by_token), _interval(own, _by_table)) for name, own in named]
+
+
+def _by_token(score: MaskScore) -> float:
+    return score.by_token
+
+
+def _by_table(score: MaskScore) -> float:
+    return score.by_table
+
+
+def _interval(scores: Sequence[MaskScore], value: Callable[[MaskScore], float]) -> Interval:
+    return bootstrap_interval([value(score) for score in scores if not math.isnan(value(score))])
+
+
+def _looked(taught: TaughtLLM, tokens: object) -> Looked:
+    import torch
+
+    assert taught.sighted is not None
+    with torch.inference_mode():
+        return taught.sighted.look([tokens])  # type: ignore[list-item]
+
+
+def _spread(samples: list[tuple[str, Sample]]) -> list[tuple[str, Sample]]:
+    step = max(1, len(samples) // MOST_ASKED)
+    return samples[::step][:MOST_ASKED]

@@ -1,0 +1,218 @@
+"""`bodymaps evaluate language`: everything that was asked to be measured of one language model, or of the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Literal
+
+from assistant.language.evaluation.deep_tumor import (
+    DeepTumorScore,
+    answer_questions,
+    read_measured,
+    read_questions,
+    score_answers,
+)
+from assistant.language.evaluation.plans import PlanScore, plan_tasks, score_plans
+from assistant.language.evaluation.requests import RequestScore, read_requests, score_requests
+from assistant.language.rules import RulePlanner
+from assistant.language.training.rows import ChatRow, read_rows
+from assistant.plan import Planner
+from vision.errors import UsageError
+from vision.segmenter import Progress, no_progress
+
+if TYPE_CHECKING:
+    from assistant.language.evaluation.faithfulness import Faithfulness
+    from assistant.language.evaluation.masks import MaskScore
+    from assistant.language.evaluation.visual import VisualScore
+    from assistant.language.taught import TaughtLLM
+    from vision.benchmark import EvaluationCase
+    from vision.models.coarse_to_fine.segmenter import UniversalSegmenter
+
+PHANTOMS = 4
+"""Analytic abdomens that the questions of `faithfulness` are about."""
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """What is measured. Of `data` the held-out conversations count; `most` questions of each kind, spread over all.
+
+    `llm` None measures the rule planner alone. `cases` have reference masks; `deep_tumor` and `measured` are the
+    benchmark's own files.
+    """
+
+    data: tuple[Path, ...] = ()
+    llm: str | None = None
+    quantisation: Literal["none", "4bit", "8bit"] = "none"
+    requests: Path | None = None
+    cases: tuple[EvaluationCase, ...] = ()
+    deep_tumor: Path | None = None
+    measured: Path | None = None
+    form: Literal["choice", "free"] = "choice"
+    most: int = 1_000_000
+    model: str | None = None
+    tokens: Path | None = None
+    """Where CT tokens are kept; without it they are made anew."""
+
+
+@dataclass(frozen=True)
+class LanguageEvaluation:
+    """What was measured; what was not asked for, or cannot be measured of this model, is empty."""
+
+    llm: str
+    plans: tuple[PlanScore, ...] = ()
+    requests: tuple[RequestScore, ...] = ()
+    visual: VisualScore | None = None
+    masks: tuple[MaskScore, ...] = ()
+    faithfulness: Faithfulness | None = None
+    deep_tumor: DeepTumorScore | None = None
+    left_out: tuple[str, ...] = field(default=())
+    """Why something was not measured, one sentence each."""
+
+
+def evaluate_language(options: EvaluationOptions, *, progress: Progress = no_progress) -> LanguageEvaluation:
+    """Measure a language model, the rule planner beside it.
+
+    Raises InputRefused and WeightsError for files and models that cannot be read, UsageError E_NOTHING when there is
+    nothing to measure.
+    """
+    if not (options.data or options.requests or options.deep_tumor):
+        raise UsageError("E_NOTHING", "There is nothing to measure.", "Give --data, --requests or --deep-tumor.")
+    if options.deep_tumor is not None and (options.measured is None or options.llm is None):
+        raise UsageError(
+            "E_NOTHING", "DeepTumorVQA needs a language model and measurements.", "Give --llm and --measured too."
+        )
+    taught = None if options.llm is None else _load(options)
+    planners: list[Planner] = [RulePlanner()]
+    if taught is not None:
+        planners.insert(0, _planner(taught))
+    rows = spread(read_rows(options.data, split="held_out"), options.most) if options.data else []
+    tasks = plan_tasks(rows)
+    left_out: list[str] = []
+    visual, faithful = None, None
+    masks: tuple[MaskScore, ...] = ()
+    if taught is not None and rows:
+        visual = _visual(rows, taught, options, left_out, progress)
+        masks = _masks(rows, taught, options, left_out, progress)
+        faithful = _faithfulness(rows, taught, planners[0], options, progress)
+    return LanguageEvaluation(
+        llm="rules" if taught is None else taught.llm.name,
+        plans=tuple(score_plans(tasks, planner, progress=progress) for planner in planners) if tasks else (),
+        requests=tuple(score_requests(read_requests(options.requests), planner) for planner in planners)
+        if options.requests is not None
+        else (),
+        visual=visual,
+        masks=masks,
+        faithfulness=faithful,
+        deep_tumor=None if taught is None or options.deep_tumor is None else _deep_tumor(taught, options, progress),
+        left_out=tuple(left_out),
+    )
+
+
+def spread(rows: Sequence[ChatRow], most: int) -> list[ChatRow]:
+    """At most `most` rows of each kind, spread evenly over those that there are, in order."""
+    kept: list[int] = []
+    for kind in dict.fromkeys(row.kind for row in rows):
+        own = [place for place, row in enumerate(rows) if row.kind == kind]
+        count = min(most, len(own))
+        kept += [own[number * len(own) // count] for number in range(count)]
+    return [rows[place] for place in sorted(kept)]
+
+
+def _load(options: EvaluationOptions) -> TaughtLLM:
+    from assistant.language.taught import load_taught
+
+    return load_taught(str(options.llm), quantisation=options.quantisation)
+
+
+def _planner(taught: TaughtLLM) -> Planner:
+    from assistant.language.planner import LLMPlanner
+
+    return LLMPlanner(taught.llm)
+
+
+def _visual(
+    rows: Sequence[ChatRow], taught: TaughtLLM, options: EvaluationOptions, left_out: list[str], progress: Progress
+) -> VisualScore | None:
+    from assistant.language.evaluation.visual import score_visual, visual_tasks
+    from assistant.language.training.ct_tokens import ct_tokens
+
+    tasks = visual_tasks(rows, taught)
+    if not tasks:
+        return None
+    if taught.sighted is None:
+        left_out.append("Visual questions: this language model was taught no sight.")
+        return None
+    paths = {str(task.sample.ct): Path(str(task.sample.ct)) for task in tasks}
+    with _token_folder(options) as folder:
+        tokens = ct_tokens(paths, _segmenter(options), folder, progress=progress)
+    return score_visual(tasks, taught, tokens, progress=progress)
+
+
+def _masks(
+    rows: Sequence[ChatRow], taught: TaughtLLM, options: EvaluationOptions, left_out: list[str], progress: Progress
+) -> tuple[MaskScore, ...]:
+    from assistant.language.evaluation.masks import mask_samples, score_masks
+
+    if not options.cases:
+        return ()
+    if taught.mask_token_id is None:
+        left_out.append("Masks through the token: this language model was taught no mask token.")
+        return ()
+    samples = mask_samples(rows, taught)
+    return tuple(score_masks(options.cases, taught, _segmenter(options), samples, progress=progress))
+
+
+def _faithfulness(
+    rows: Sequence[ChatRow],
+    taught: TaughtLLM,
+    planner: Planner,
+    options: EvaluationOptions,
+    progress: Progress,
+) -> Faithfulness | None:
+    from assistant.language.evaluation.faithfulness import count_faithfulness
+    from assistant.language.wording import LLMSpeaker
+    from vision.phantom import make_phantom
+
+    questions = [next(m.content for m in row.messages if m.role == "user") for row in rows if row.kind == "words"]
+    if not questions:
+        return None
+    phantoms = [make_phantom(seed=seed, spacing_mm=(3.0, 3.0, 4.0)) for seed in range(PHANTOMS)]
+    segmenter = _segmenter(options)
+    return count_faithfulness(
+        [(phantom.ct, segmenter) for phantom in phantoms],
+        questions,
+        planner=planner,
+        speaker=LLMSpeaker(taught.llm),
+        progress=progress,
+    )
+
+
+def _deep_tumor(taught: TaughtLLM, options: EvaluationOptions, progress: Progress) -> DeepTumorScore:
+    from assistant.language.evaluation.speaking import llm_chat
+
+    assert options.deep_tumor is not None
+    assert options.measured is not None
+    questions = read_questions(options.deep_tumor)[: options.most]
+    measured = read_measured(options.measured)
+    answers = answer_questions(questions, llm_chat(taught), measured=measured, form=options.form, progress=progress)
+    return score_answers(questions, [answer.text for answer in answers], form=options.form)
+
+
+def _segmenter(options: EvaluationOptions) -> UniversalSegmenter:
+    from assistant.api import default_segmenter, named_segmenter
+    from assistant.language.training.ct_tokens import require_universal
+
+    return require_universal(default_segmenter() if options.model is None else named_segmenter(options.model))
+
+
+@contextmanager
+def _token_folder(options: EvaluationOptions) -> Iterator[Path]:
+    if options.tokens is not None:
+        yield options.tokens
+        return
+    with TemporaryDirectory() as folder:
+        yield Path(folder)
