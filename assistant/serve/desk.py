@@ -26,7 +26,8 @@ from assistant.serve.page.view import (
 )
 from assistant.serve.sessions import OpenCT, Session, Waiting
 from assistant.serve.uploads import Uploads, describe_upload
-from assistant.serve.work import Doing, Done, Failed, run_streamed
+from assistant.serve.work import Doing, Done, Failed, Said, run_streamed
+from assistant.speech import Say
 from vision.errors import UsageError, UserError
 from vision.io import Choices, inventory
 from vision.io.choices import ways_out
@@ -123,7 +124,7 @@ class Desk:
     ) -> Generator[None, None, dict[str, tuple[str, Choices]]]:
         """What may be chosen after a refusal, by the value of its button; nothing when the file itself is wrong."""
         if error.code in OF_SERIES:
-            found = yield from _stream(session, lambda progress: inventory(upload, progress=progress))
+            found = yield from _stream(session, lambda progress, _: inventory(upload, progress=progress))
             rows = [row for row in found if row.modality == "CT" and row.spacing_mm is not None]
             return {str(row.index): (series_label(row), replace(choices, series=str(row.index))) for row in rows}
         ways = ways_out(error.remedy, choices)
@@ -148,7 +149,7 @@ class Desk:
         self._drop_waiting(session)
         session.close_ct()
         # Adopted in the thread that opens: the page may be gone by the time that it is done.
-        conversation = yield from _stream(session, lambda progress: session.adopt(task(progress)))
+        conversation = yield from _stream(session, lambda progress, _: session.adopt(task(progress)))
         line = f"The CT is open: {ct_line(conversation.ct)}. What would you like to know?"
         session.messages.append(said(line))
         yield
@@ -163,7 +164,9 @@ class Desk:
         if conversation is None:
             raise _no_ct(session)
         steps = _Steps(session.messages)
-        answer = yield from _stream(session, lambda progress: conversation.ask(question, progress=progress), steps)
+        answer = yield from _stream(
+            session, lambda progress, say: conversation.ask(question, progress=progress, say=say), steps
+        )
         session.offer(answer)
         steps.become(trace_message(answer), said(answer_text(answer)))
 
@@ -176,69 +179,99 @@ def _no_ct(session: Session) -> UsageError:
 
 
 class _Steps:
-    """The steps of one piece of work among a chat's messages, told by identity: other messages may come between."""
+    """The steps of one piece of work among a chat's messages, told by identity: other messages may come between.
+
+    What is said meanwhile stands after them, until the whole answer takes its place or the work fails.
+    """
 
     def __init__(self, messages: list[Message]) -> None:
         self._messages = messages
         self._own: list[Message] = []
+        self._running, self._began = "", 0.0
+        self._sentences: list[str] = []
+        self._words: list[Message] = []
 
-    def add(self, step: Message) -> None:
-        """A step begins."""
+    def show(self, doing: Doing) -> None:
+        """What is being done now: the step that runs goes on, or another begins."""
+        step = step_message(doing.step, done=doing.share)
+        if self._own and doing.step == self._running:
+            self._update(step)
+            return
+        self.end()
+        self._running, self._began = doing.step, time.monotonic()
         self._own.append(step)
-        self._messages.append(step)
+        self._messages.insert(self._place(self._words[0]) if self._words else len(self._messages), step)
 
-    def update(self, step: Message) -> None:
-        """Show the latest step as this one."""
-        self._messages[self._place(self._own[-1])] = step
-        self._own[-1] = step
+    def say(self, sentence: str) -> None:
+        """A sentence of the answer has come."""
+        self._sentences.append(sentence)
+        words = said(plain(" ".join(self._sentences)))
+        if self._words:
+            self._messages[self._place(self._words[0])] = words
+        else:
+            self._messages.append(words)
+        self._words = [words]
 
-    def end(self, seconds: float) -> None:
+    def end(self) -> None:
         """The latest step has ended, if there is one."""
         if self._own:
-            self.update(finish_step(self._own[-1], seconds))
+            self._update(finish_step(self._own[-1], time.monotonic() - self._began))
 
     def fold(self) -> None:
-        """Fold the steps into one message, if there are any; all have ended."""
+        """Fold the steps into one message, if there are any, and take back what was said; all have ended."""
+        self.take_back()
         if self._own:
             folded = folded_steps(self._own)
             self.become(folded)
             self._own = [folded]
 
     def become(self, *messages: Message) -> None:
-        """Show these at the end of the chat, and the steps no more."""
+        """Show these at the end of the chat, and the steps and what was said no more."""
+        self.take_back()
         for step in self._own:
             del self._messages[self._place(step)]
         self._own = []
         self._messages.extend(messages)
 
+    def take_back(self) -> None:
+        """Show what was said no more."""
+        for words in self._words:
+            del self._messages[self._place(words)]
+        self._words = []
+
+    def _update(self, step: Message) -> None:
+        """Show the latest step as this one."""
+        self._messages[self._place(self._own[-1])] = step
+        self._own[-1] = step
+
     def _place(self, step: Message) -> int:
         return next(place for place, message in enumerate(self._messages) if message is step)
 
 
-def _stream(session: Session, task: Callable[[Progress], T], steps: _Steps | None = None) -> Generator[None, None, T]:
-    """Run a task and show its steps as messages, folded into one at the end.
+def _stream(
+    session: Session, task: Callable[[Progress, Say], T], steps: _Steps | None = None
+) -> Generator[None, None, T]:
+    """Run a task and show its steps as messages, folded into one at the end, and what it says until then.
 
     Returns the task's result; raises the UserError that ended it.
     """
     steps = steps or _Steps(session.messages)
-    running, began = "", time.monotonic()
-    for updates in run_streamed(task, session.stop):
-        for update in updates:
-            ended = not isinstance(update, Doing) or update.step != running
-            if ended:
-                steps.end(time.monotonic() - began)
-            if isinstance(update, Doing):
-                step = step_message(update.step, done=update.share)
-                if ended:
-                    running, began = update.step, time.monotonic()
-                    steps.add(step)
+    try:
+        for updates in run_streamed(task, session.stop):
+            for update in updates:
+                if isinstance(update, Done):
+                    steps.end()
+                    steps.fold()
+                    return update.result
+                if isinstance(update, Failed):
+                    steps.end()
+                    steps.fold()
+                    raise update.error
+                if isinstance(update, Said):
+                    steps.say(update.sentence)
                 else:
-                    steps.update(step)
-            else:
-                steps.fold()
-            if isinstance(update, Failed):
-                raise update.error
-            if isinstance(update, Done):
-                return update.result
-        yield
+                    steps.show(update)
+            yield
+    finally:
+        steps.take_back()
     raise AssertionError("the work ends with Done or Failed")

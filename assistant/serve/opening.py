@@ -118,12 +118,10 @@ def in_threads(segmenter: Segmenter | None, planner: Planner | None, line: Line,
     """Conversations in the server itself, the engine's model and planner where none are given."""
 
     def converse(ct: CTVolume, *, seconds: float, memory: Reservation, progress: Progress) -> OpenCT:
-        from assistant.api import default_planner
-
         return LocalConversation(
             ct,
             segmenter or engine.start()[0],
-            planner or default_planner(),
+            planner or engine.planner(),
             line=line,
             open_seconds=seconds,
             on_close=memory.free,

@@ -17,6 +17,7 @@ from assistant.records import Finding
 from assistant.serve.downloads import FILES, Takeaway
 from assistant.serve.failures import stopped
 from assistant.serve.settings import DEFAULTS, ServerSettings
+from assistant.speech import Say, unheard
 from vision.errors import ResourceError, UsageError
 from vision.geometry import CTVolume, Mask
 from vision.io import Choices
@@ -32,7 +33,7 @@ class OpenCT(Protocol):
     @property
     def findings(self) -> tuple[Finding, ...]: ...
 
-    def ask(self, question: str, *, progress: Progress = no_progress) -> Answer: ...
+    def ask(self, question: str, *, progress: Progress = no_progress, say: Say = unheard) -> Answer: ...
 
     def masks(self) -> Mapping[str, Mask]: ...
 

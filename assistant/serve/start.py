@@ -5,18 +5,23 @@ from __future__ import annotations
 import socket
 import sys
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import uvicorn
 
+from assistant.api import DEFAULT_MODEL
 from assistant.logs import install_clean_logs
 from assistant.plan import Planner
 from assistant.serve.guard.connections import Connection
 from assistant.serve.guard.origins import is_loopback
 from assistant.serve.settings import DEFAULTS, ServerSettings
 from assistant.serve.site import Site
-from assistant.serve.workers.engine import Engine, engine_of
+from assistant.serve.workers.engine import engine_of
 from vision.errors import UsageError
 from vision.segmenter import Segmenter
+
+if TYPE_CHECKING:
+    from assistant.language.llms.memory import Quantisation
 
 ENDS_WITHIN_SECONDS = 3
 MOST_OPEN_FILES = 65_536
@@ -34,12 +39,14 @@ def serve_chat(
     planner: Planner | None = None,
     settings: ServerSettings = DEFAULTS,
     model: str | None = None,
+    llm: str | None = None,
+    quantisation: Quantisation = "none",
 ) -> None:
     """See `assistant.serve.launch`."""
     install_clean_logs()
     require_safe(host, auth)
     require_free(host, port)
-    engine = Engine() if model is None else engine_of(model)
+    engine = engine_of(model or DEFAULT_MODEL, llm=llm, quantisation=quantisation)
     leave_no_core()
     site = Site(
         settings=settings,

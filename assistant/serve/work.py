@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from assistant.serve.failures import stopped, typed
+from assistant.speech import Say
 from vision.errors import UserError
 from vision.segmenter import Progress
 
@@ -26,6 +27,13 @@ class Doing:
 
 
 @dataclass(frozen=True)
+class Said:
+    """A sentence of the answer, finished and checked."""
+
+    sentence: str
+
+
+@dataclass(frozen=True)
 class Done(Generic[T]):
     """The end of the work: its result."""
 
@@ -39,13 +47,17 @@ class Failed:
     error: UserError
 
 
-def run_streamed(task: Callable[[Progress], T], stop: threading.Event) -> Iterator[list[Doing | Done[T] | Failed]]:
-    """Run `task(progress)` in a thread; yield its steps as they change, a few at a time, and `Done` or `Failed` last.
+Update = Doing | Said | Done[T] | Failed
 
-    Setting `stop` makes the next progress call raise `Cancelled`; so does closing this generator. An error that is not
+
+def run_streamed(task: Callable[[Progress, Say], T], stop: threading.Event) -> Iterator[list[Update[T]]]:
+    """Run `task(progress, say)` in a thread; yield its steps as they change and its sentences as they come, a few at a
+    time, and `Done` or `Failed` last.
+
+    Setting `stop` makes the next call of either raise `Cancelled`; so does closing this generator. An error that is not
     a UserError becomes one without details.
     """
-    steps: queue.Queue[Doing | Done[T] | Failed] = queue.Queue()
+    steps: queue.Queue[Update[T]] = queue.Queue()
     told: list[Doing] = []
     unheard = threading.Event()
 
@@ -57,9 +69,14 @@ def run_streamed(task: Callable[[Progress], T], stop: threading.Event) -> Iterat
             told[:] = [doing]
             steps.put(doing)
 
+    def say(sentence: str) -> None:
+        if stop.is_set() or unheard.is_set():
+            raise stopped()
+        steps.put(Said(sentence))
+
     def run() -> None:
         try:
-            steps.put(Done(task(progress)))
+            steps.put(Done(task(progress, say)))
         except Exception as error:  # the last line before the person: anything else would leave the page waiting
             steps.put(Failed(typed(error)))
 
@@ -68,17 +85,17 @@ def run_streamed(task: Callable[[Progress], T], stop: threading.Event) -> Iterat
         while True:
             updates = _collect(steps)
             yield updates
-            if not isinstance(updates[-1], Doing):
+            if isinstance(updates[-1], Done | Failed):
                 return
     finally:
         unheard.set()
 
 
-def _collect(steps: queue.Queue[Doing | Done[T] | Failed]) -> list[Doing | Done[T] | Failed]:
+def _collect(steps: queue.Queue[Update[T]]) -> list[Update[T]]:
     """What arrives next, and what follows at once: nobody reads a step that is over in a blink."""
     updates = [steps.get()]
     until = time.monotonic() + BLINK_SECONDS
-    while isinstance(updates[-1], Doing):
+    while isinstance(updates[-1], Doing | Said):
         try:
             updates.append(steps.get(timeout=max(0.0, until - time.monotonic())))
         except queue.Empty:

@@ -11,6 +11,7 @@ import numpy as np
 from assistant.answer import Answer
 from assistant.plan import SkillCall
 from assistant.records import AnswerRecord, BoxRecord, Finding, Measurement, Report, Site, Status, Step, WarningRecord
+from assistant.speech import Say, unheard
 from vision.geometry import CTVolume, Grid, Mask, Notice
 from vision.io import Choices, load_ct
 from vision.segmenter import Progress, no_progress
@@ -49,7 +50,7 @@ class FakeConversation:
         lesion[i // 2 + 4 : i // 2 + 8, j // 2 : j // 2 + 4, k // 2 : k // 2 + 3] = True
         return {"F1": Mask(liver, self.ct.grid, "liver"), "F2": Mask(lesion, self.ct.grid, "liver_lesion")}
 
-    def ask(self, question: str, *, progress: Progress = no_progress) -> Answer:
+    def ask(self, question: str, *, progress: Progress = no_progress, say: Say = unheard) -> Answer:
         self.asked.append(question)
         progress("Reading the whole scan", 0.4)
         if self.fail is not None:
@@ -59,7 +60,9 @@ class FakeConversation:
             threading.Event().wait(0.01)
         threading.Event().wait(self.pause)
         progress("Measuring", 0.9)
+        say("The liver measures 1,523 mL.")
         threading.Event().wait(self.pause)
+        progress("Measuring", 1.0)
         self.findings = _findings(self.ct.grid)
         report = Report(template="plain", sections=(("Liver", ("Volume of the liver: 1,523 mL.",)),))
         record = AnswerRecord(

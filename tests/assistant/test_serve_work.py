@@ -10,7 +10,7 @@ from vision.errors import Cancelled
 
 
 def test_too_little_memory_is_said() -> None:
-    def task(progress) -> None:
+    def task(progress, say) -> None:
         raise MemoryError
 
     ended = list(run_streamed(task, threading.Event()))[-1][-1]
@@ -19,7 +19,7 @@ def test_too_little_memory_is_said() -> None:
 
 
 def test_work_streams_each_step_once_then_its_result() -> None:
-    def task(progress) -> int:
+    def task(progress, say) -> int:
         progress("one", 0.5)
         progress("one", 0.5)
         time.sleep(3 * BLINK_SECONDS)
@@ -32,7 +32,7 @@ def test_work_streams_each_step_once_then_its_result() -> None:
 def test_closing_the_stream_stops_the_work() -> None:
     ended = threading.Event()
 
-    def task(progress) -> None:
+    def task(progress, say) -> None:
         try:
             for step in range(10**9):
                 progress(str(step), 0.1)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from assistant.answer import Answer
 from assistant.grounding.numbers import format_measurement
+from assistant.plan import SkillCall
 from assistant.records import INTENDED_USE, Finding, Status, WarningRecord
 from assistant.serve.downloads import FILES
 from vision.errors import UserError
@@ -70,17 +71,27 @@ def folded_steps(steps: Sequence[Message]) -> Message:
 
 
 def trace_message(answer: Answer) -> Message:
-    """How an answer came about, folded away: planner, segmenter and each skill that ran."""
+    """How an answer came about, folded away: plan, each skill that ran, who planned and spoke, what was left out."""
     record = answer.record
-    lines = [
+    lines = [f"- plan: {plain(', '.join(map(_planned, record.plan)))}"]
+    lines += [
         f"- {plain(step.skill)}: {plain(step.detail)}" + ("" if step.seconds is None else f" ({step.seconds:.1f} s)")
         for step in record.trace
     ]
-    lines += [f"- planner: {plain(record.planner)}", f"- segmenter: {plain(record.segmenter)}"]
+    makers = (("planner", record.planner), ("words", record.speaker), ("segmenter", record.segmenter))
+    lines += [f"- {what}: {plain(name)}" for what, name in makers]
+    lines += [f"- looks: {plain(f'{one.topic} {one.word}')} ({one.confidence:.2f})" for one in record.impressions]
+    lines += [f"- left out: {plain(sentence)}" for sentence in record.dropped]
     metadata: Message = {"title": "How this was answered", "status": "done"}
     if "total" in record.seconds:
         metadata["duration"] = round(record.seconds["total"], 1)
     return {"role": "assistant", "content": "\n".join(lines), "metadata": metadata}
+
+
+def _planned(call: SkillCall) -> str:
+    """A call as one reads it; what was not understood of the question is not repeated."""
+    values = (f"{key} {value}" for key, value in call.arguments.items() if key != "words")
+    return f"{call.name}({'; '.join(values)})"
 
 
 def answer_text(answer: Answer) -> str:

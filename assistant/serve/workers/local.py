@@ -11,6 +11,7 @@ from assistant.plan import Planner
 from assistant.records import Finding
 from assistant.serve.workers.engine import AdmittedSegmenter
 from assistant.serve.workers.line import Line, Ticket, waiting_words
+from assistant.speech import Say, unheard
 from vision.geometry import CTVolume, Mask
 from vision.segmenter import Progress, Segmenter, no_progress
 
@@ -55,11 +56,11 @@ class LocalConversation:
         """Every mask so far, by finding id."""
         return self._conversation.masks()
 
-    def ask(self, question: str, *, progress: Progress = no_progress) -> Answer:
+    def ask(self, question: str, *, progress: Progress = no_progress, say: Say = unheard) -> Answer:
         """Answer one question, waiting for the device where it is needed. Raises ResourceError E_BUSY."""
         self._progress = progress
         try:
-            return self._conversation.ask(question, progress=progress)
+            return self._conversation.ask(question, progress=progress, say=say)
         finally:
             if self._ticket is not None:
                 self._ticket.leave()

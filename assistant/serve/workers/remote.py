@@ -16,6 +16,7 @@ from assistant.serve.workers.line import Line, Ticket, waiting_words
 from assistant.serve.workers.masks import MaskRecord, unpack_masks
 from assistant.serve.workers.wire import Message, read_shared, share_ct, shared_ct
 from assistant.serve.workers.zygote import Worker, Zygote
+from assistant.speech import Say, unheard
 from vision.errors import Cancelled, ResourceError, UserError
 from vision.geometry import CTVolume, Mask
 from vision.segmenter import Progress, no_progress
@@ -80,8 +81,9 @@ class RemoteConversation:
                     raise
                 raise worker_died(remedy="Close other programs and open the CT again.") from None
 
-    def ask(self, question: str, *, progress: Progress = no_progress) -> Answer:
-        """Answer one question. `progress` is called often and may raise Cancelled: then nothing of the turn is kept.
+    def ask(self, question: str, *, progress: Progress = no_progress, say: Say = unheard) -> Answer:
+        """Answer one question, telling `say` each sentence as it comes. `progress` is called often and may raise
+        Cancelled, as `say` may: then nothing of the turn is kept.
 
         Raises the UserError of the work itself, or ResourceError: E_WORKER_DIED, E_BUSY, E_TIMEOUT.
         """
@@ -91,7 +93,7 @@ class RemoteConversation:
             if self._worker is None:
                 self._revive(progress)
             before = self.findings
-            answer = self._exchange(question, progress)
+            answer = self._exchange(question, progress, say)
             if answer.findings or self.findings != before:
                 self._asked.append(question)
             self._open_seconds = 0.0
@@ -144,7 +146,8 @@ class RemoteConversation:
         findings, masks = self.findings, self._masks
         try:
             for number, question in enumerate(self._asked):
-                self._exchange(question, _told_as("Finding again what was found", number / len(self._asked), progress))
+                told = _told_as("Finding again what was found", number / len(self._asked), progress)
+                self._exchange(question, told, unheard)
         except UserError as error:
             self._end_worker()
             if error.code == "E_WORKER_DIED":
@@ -153,7 +156,7 @@ class RemoteConversation:
             self.findings, self._masks = findings, masks
             raise
 
-    def _exchange(self, question: str, progress: Progress) -> Answer:
+    def _exchange(self, question: str, progress: Progress, say: Say) -> Answer:
         """Ask the worker and listen until it has answered."""
         worker, ticket = self._worker, _Admission(self._line)
         if worker is None:
@@ -161,7 +164,7 @@ class RemoteConversation:
         try:
             worker.wire.send({"ask": question})
             try:
-                return self._listen(worker, ticket, progress)
+                return self._listen(worker, ticket, progress, say)
             except Cancelled:
                 answer = self._stop(worker)
                 if answer is None:
@@ -173,8 +176,8 @@ class RemoteConversation:
         finally:
             ticket.leave()
 
-    def _listen(self, worker: Worker, admission: _Admission, progress: Progress) -> Answer:
-        """Show what the worker does until its answer comes, and tell it when the device is its own."""
+    def _listen(self, worker: Worker, admission: _Admission, progress: Progress, say: Say) -> Answer:
+        """Show what the worker does and says until its answer comes, and tell it when the device is its own."""
         step, share, ran = "planning", 0.0, time.monotonic()
         while True:
             place = admission.place
@@ -195,7 +198,9 @@ class RemoteConversation:
                 return self._accept(message, memory)
             if "failed" in message:
                 raise unpacked(message["failed"])
-            if "wants" in message:
+            if "said" in message:
+                say(str(message["said"]))
+            elif "wants" in message:
                 refusal = admission.ask()
                 if refusal is not None:
                     worker.wire.send({"refused": packed(refusal)})

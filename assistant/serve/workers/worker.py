@@ -42,6 +42,11 @@ class Turn:
             self._told = (step, round(share, 2))
             self.send({"doing": step, "share": share})
 
+    def say(self, sentence: str) -> None:
+        """Tell the server a sentence of the answer. Raises Cancelled when it has said stop."""
+        self._hear_all()
+        self.send({"said": sentence})
+
     def admit(self) -> None:
         """Wait for the device, once a question. Raises Cancelled, or what the server refuses it with."""
         self._hear_all()
@@ -111,7 +116,7 @@ def _open(turn: Turn, make: Callable[[], Any]) -> Conversation:
 def _answer(conversation: Conversation, question: str, turn: Turn, known: dict[str, Mask]) -> dict[str, Mask]:
     """Answer one question; the masks that the server does not know yet go along. Returns all it knows then."""
     try:
-        record = conversation.ask(question, progress=turn.progress).record
+        record = conversation.ask(question, progress=turn.progress, say=turn.say).record
     except Exception as error:  # the last line before the server: anything else would end the conversation
         turn.send({"failed": packed(typed(error))})
         return known
