@@ -6,6 +6,7 @@ import functools
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from assistant.answer import Answer
 from assistant.conversation import Conversation
@@ -14,7 +15,11 @@ from vision.geometry import CTVolume
 from vision.io import ASK, Choices
 from vision.segmenter import Progress, Segmenter, no_progress
 
+if TYPE_CHECKING:
+    from assistant.language.llms.memory import Quantisation
+
 DEFAULT_MODEL = "universal"
+RULES = "rules"
 
 
 def open_ct(
@@ -24,20 +29,24 @@ def open_ct(
     choices: Choices = ASK,
     segmenter: Segmenter | None = None,
     planner: Planner | None = None,
+    llm: str | None = None,
+    quantisation: Quantisation = "none",
     progress: Progress = no_progress,
 ) -> Conversation:
     """Open a CT for conversation: NIfTI, DICOM folder or zip, or a CTVolume that is open already.
 
-    `series` chooses one of several in a DICOM folder, `choices` settles whatever else the file leaves open. Raises
+    `series` chooses one of several in a DICOM folder, `choices` settles whatever else the file leaves open. `llm` and
+    `quantisation` choose the language model that plans, where no `planner` is given, as in `named_planner`. Raises
     vision.errors.InputRefused for what cannot be opened without guessing, and vision.errors.WeightsError
-    when the model is missing.
+    when a model is missing.
     """
     started = time.perf_counter()
     progress("opening the CT", 0.0)
     chosen = choices if series is None else replace(choices, series=series)
     ct = path if isinstance(path, CTVolume) else _load(Path(path), chosen, progress)
     seconds = time.perf_counter() - started
-    return Conversation(ct, segmenter or default_segmenter(), planner or default_planner(), open_seconds=seconds)
+    planner = planner or (default_planner() if llm is None else named_planner(llm, quantisation=quantisation))
+    return Conversation(ct, segmenter or default_segmenter(), planner, open_seconds=seconds)
 
 
 def ask(
@@ -48,13 +57,17 @@ def ask(
     series: str | None = None,
     choices: Choices = ASK,
     model: str | None = None,
+    llm: str | None = None,
+    quantisation: Quantisation = "none",
 ) -> Answer:
     """Ask one question about a CT; with `out`, write the answer's files there. Errors as of `open_ct`.
 
-    `model` names an installed model other than the shipped one.
+    `model` names an installed model other than the shipped one, `llm` and `quantisation` a language model as in
+    `named_planner`.
     """
     segmenter = None if model is None else named_segmenter(model)
-    answer = open_ct(ct, series=series, choices=choices, segmenter=segmenter).ask(question)
+    conversation = open_ct(ct, series=series, choices=choices, segmenter=segmenter, llm=llm, quantisation=quantisation)
+    answer = conversation.ask(question)
     if out is not None:
         answer.save(Path(out))
     return answer
@@ -80,10 +93,27 @@ def named_segmenter(model: str) -> Segmenter:
 
 @functools.cache
 def default_planner() -> Planner:
-    """The rule planner; the language model takes its place when there is one."""
-    from assistant.language.rules import RulePlanner
+    """The embedded language model where its weights are installed, else the rules."""
+    from assistant.language.llms.folder import EMBEDDED
+    from assistant.language.planner import has_embedded
 
-    return RulePlanner()
+    return named_planner(EMBEDDED if has_embedded() else RULES)
+
+
+@functools.cache
+def named_planner(llm: str, *, quantisation: Quantisation = "none") -> Planner:
+    """The planner of a language model, loaded once per process.
+
+    `llm` is 'rules', 'embedded', a local folder in the format of transformers, or a name of the model hub whose files
+    `hf download` has fetched. Raises vision.errors.WeightsError, UsageError and ResourceError as `load_llm` does.
+    """
+    if llm == RULES:
+        from assistant.language.rules import RulePlanner
+
+        return RulePlanner()
+    from assistant.language.planner import load_planner
+
+    return load_planner(llm, quantisation=quantisation)
 
 
 def _load(path: Path, choices: Choices, progress: Progress) -> CTVolume:

@@ -16,6 +16,7 @@ from assistant import (
     commands_weights,
     gate_options,
 )
+from assistant.llm_options import LLMName, LoadIn4Bit, LoadIn8Bit, chosen_planner, chosen_quantisation
 from assistant.logs import install_clean_logs
 from assistant.model_option import ModelName
 from assistant.terminal import print_json, progress_bar, run_command, tell
@@ -47,6 +48,9 @@ def ask(
     out: Annotated[Path | None, typer.Option(help="Write answer.json, masks and a preview there.")] = None,
     json: JSONFlag = False,
     model: ModelName = None,
+    llm: LLMName = None,
+    load_in_4bit: LoadIn4Bit = False,
+    load_in_8bit: LoadIn8Bit = False,
     series: gate_options.Series = None,
     volume: gate_options.Volume = None,
     prefer: gate_options.Prefer = None,
@@ -60,8 +64,9 @@ def ask(
 
     choices = Choices(series, volume, prefer, assume_orientation, fix_offset, allow_gaps, resample)
     with progress_bar() as progress:
+        planner = chosen_planner(llm, in_4bit=load_in_4bit, in_8bit=load_in_8bit)
         segmenter = None if model is None else named_segmenter(model)
-        conversation = open_ct(ct, choices=choices, segmenter=segmenter, progress=progress)
+        conversation = open_ct(ct, choices=choices, segmenter=segmenter, planner=planner, progress=progress)
         answer = conversation.ask(question, progress=progress)
     for warning in answer.record.warnings:
         tell(f"{warning.code}: {warning.text}")
@@ -133,11 +138,15 @@ def chat(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 7860,
     auth: Annotated[str | None, typer.Option(metavar="USER:PASSWORD", help="Who may enter.")] = None,
     model: ModelName = None,
+    llm: LLMName = None,
+    load_in_4bit: LoadIn4Bit = False,
+    load_in_8bit: LoadIn8Bit = False,
 ) -> None:
     """Open the chat in a browser, on this machine only unless told otherwise."""
     from assistant.serve import launch
 
-    launch(host=host, port=port, auth=_credentials(auth), model=model)
+    quantisation = chosen_quantisation(llm, in_4bit=load_in_4bit, in_8bit=load_in_8bit)
+    launch(host=host, port=port, auth=_credentials(auth), model=model, llm=llm, quantisation=quantisation)
 
 
 def _credentials(auth: str | None) -> tuple[str, str] | None:

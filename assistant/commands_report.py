@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from assistant import gate_options
+from assistant.llm_options import LLMName, LoadIn4Bit, LoadIn8Bit, chosen_planner
 from assistant.model_option import ModelName
 from assistant.terminal import progress_bar, tell
 from vision.io import Choices
@@ -43,6 +44,9 @@ def report(
     num_parts: Annotated[int, typer.Option(help="Divide the cases among this many runs.")] = 1,
     part_id: Annotated[int, typer.Option(help="Which part this run does, from 0.")] = 0,
     model: ModelName = None,
+    llm: LLMName = None,
+    load_in_4bit: LoadIn4Bit = False,
+    load_in_8bit: LoadIn8Bit = False,
     series: gate_options.Series = None,
     volume: gate_options.Volume = None,
     prefer: gate_options.Prefer = None,
@@ -82,6 +86,7 @@ def report(
             timeout_s=timeout_per_case,
             choices=choices,
             segmenter=None if model is None else named_segmenter(model),
+            planner=chosen_planner(llm, in_4bit=load_in_4bit, in_8bit=load_in_8bit),
             progress=progress,
         )
     _tell_result(result)

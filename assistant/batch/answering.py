@@ -13,6 +13,7 @@ from assistant.batch.cases import BatchCase
 from assistant.batch.marker import Marker, fingerprint, read_marker, write_marker
 from assistant.batch.place import Place
 from assistant.batch.tables import done_row, failed_row
+from assistant.plan import Planner
 from assistant.report import report_html, report_markdown
 from vision.errors import Cancelled, ResourceError, UserError
 from vision.io import Choices, write_text
@@ -34,13 +35,22 @@ class Setting:
 
     place: Place
     segmenter: Segmenter
+    planner: Planner
+    planner_name: str
+    """As it was when the run began; a planner may say otherwise of a single plan."""
     formats: tuple[str, ...]
     choices: Choices
     timeout_s: float | None
 
     def fingerprint(self, case: BatchCase) -> str:
         """What a case's answer depends on, as a hash."""
-        return fingerprint(case, segmenter=self.segmenter.name, formats=self.formats, choices=self.choices)
+        return fingerprint(
+            case,
+            segmenter=self.segmenter.name,
+            planner=self.planner_name,
+            formats=self.formats,
+            choices=self.choices,
+        )
 
     def finished(self, case: BatchCase) -> Marker | None:
         """The marker of a case that was finished with these very settings."""
@@ -75,7 +85,9 @@ def answer_case(case: BatchCase, setting: Setting, progress: Progress) -> Answer
     """Open one case and ask it its question."""
     from assistant.api import open_ct
 
-    conversation = open_ct(case.input, choices=setting.choices, segmenter=setting.segmenter, progress=progress)
+    conversation = open_ct(
+        case.input, choices=setting.choices, segmenter=setting.segmenter, planner=setting.planner, progress=progress
+    )
     return conversation.ask(case.question, progress=progress)
 
 

@@ -31,8 +31,8 @@ class Marker:
         return self.row["status"] != "done"
 
 
-def fingerprint(case: BatchCase, *, segmenter: str, formats: Iterable[str], choices: Choices) -> str:
-    """A hash that changes with the question, the model, the software, the formats, the choices or the input's files.
+def fingerprint(case: BatchCase, *, segmenter: str, planner: str, formats: Iterable[str], choices: Choices) -> str:
+    """A hash that changes with the question, the models, the software, the formats, the choices or the input's files.
 
     Files count by relative name, size and time of change: reading gigabytes to skip them would not pay.
     """
@@ -40,6 +40,7 @@ def fingerprint(case: BatchCase, *, segmenter: str, formats: Iterable[str], choi
         case.case_id,
         case.question,
         segmenter,
+        planner,
         software_version(),
         sorted(formats),
         asdict(choices),

@@ -14,6 +14,7 @@ from assistant.batch.marker import Marker, require_own_folder
 from assistant.batch.place import Place, open_place
 from assistant.batch.run_record import append_timing, run_file, timings_file, write_run_record
 from assistant.batch.tables import results_text, summary_text
+from assistant.plan import Planner
 from assistant.records import readable
 from vision.errors import ResourceError, UsageError
 from vision.io import ASK, Choices, write_text
@@ -58,13 +59,14 @@ def run_batch(
     timeout_s: float | None = None,
     choices: Choices = ASK,
     segmenter: Segmenter | None = None,
+    planner: Planner | None = None,
     progress: Progress = no_progress,
 ) -> BatchResult:
     """Ask `question` of every case and write `<out>/<case_id>/`, results.jsonl, summary.csv, run.json, timings.jsonl.
 
     `inputs` as in `find_cts`. A case is called as its manifest has it, after its file with `case_names`, else by an
     opaque id that later runs and other parts find again. `resume` keeps the cases that an earlier run answered with
-    the same question, model, software, choices and files; what failed is tried again. Of `num_parts` machines number
+    the same question, models, software, choices and files; what failed is tried again. Of `num_parts` machines number
     `part_id` (from 0) takes every num_parts-th case; each writes the tables anew over all that is finished, so the
     last one writes them whole. Killed at any moment and resumed, a batch leaves the same bytes in every file but
     run.json and timings.jsonl. The tables are gone while a run is under way.
@@ -78,13 +80,13 @@ def run_batch(
     _check(out, formats, max_failures, timeout_s)
     asked = readable(question)
     found = find_cts(inputs, question=asked, out=out)
-    segmenter = segmenter or _shipped_segmenter()
+    segmenter, planner = segmenter or _shipped_segmenter(), planner or _default_planner()
     with open_place(out, num_parts=num_parts, part_id=part_id) as place:
         cases = name_cases(found, own_name) if case_names else _opaque_cases(found, place)
         mine = cases[part_id::num_parts]
         for case in mine:
             require_own_folder(out / case.case_id)
-        setting = Setting(place, segmenter, tuple(sorted(set(formats))), choices, timeout_s)
+        setting = Setting(place, segmenter, planner, planner.name, tuple(sorted(set(formats))), choices, timeout_s)
         started = time.monotonic()
         part = (part_id, num_parts)
         try:
@@ -135,6 +137,12 @@ def _shipped_segmenter() -> Segmenter:
     from assistant.api import default_segmenter
 
     return default_segmenter()
+
+
+def _default_planner() -> Planner:
+    from assistant.api import default_planner
+
+    return default_planner()
 
 
 def _opaque_cases(found: Sequence[FoundCT], place: Place) -> list[BatchCase]:

@@ -39,6 +39,7 @@ def write_run_record(
         "software": software_version(),
         "libraries": library_versions(),
         "segmenter": setting.segmenter.name,
+        "planner": setting.planner_name,
         "models": {name: model.sha256 for name, model in read_models().items()},
         "arguments": {**arguments, "formats": setting.formats},
         "counts": {

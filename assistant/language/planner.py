@@ -99,6 +99,15 @@ def has_embedded() -> bool:
     return (EMBEDDED_FOLDER / "config.json").is_file() and not missing_packages("torch", "transformers", "llguidance")
 
 
+def import_libraries() -> None:
+    """Import what `load_planner` and the first plan would import, without starting a thread."""
+    import llguidance.hf  # noqa: F401
+    from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast  # noqa: F401
+
+    import assistant.language.grammar.greedy
+    import assistant.language.llms.load  # noqa: F401
+
+
 def marks_of(tokenizer: PreTrainedTokenizerBase) -> re.Pattern[str] | None:
     """Whatever a tokenizer takes out of a text as a whole, the ends of turns among it; None where there is nothing."""
     marks = {token.content.strip() for token in tokenizer.added_tokens_decoder.values()}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from assistant.api import RULES
 from assistant.serve.workers import needs
 from assistant.serve.workers.engine import Engine, engine_of
 from assistant.serve.workers.needs import ModelNeeds, needed_bytes, needs_of
@@ -65,10 +66,10 @@ def test_a_converted_swin_unetr_needs_gigabytes_more_than_the_shipped_model(tmp_
 
 
 def test_chat_sets_aside_what_its_model_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Engine().needs() == needs_of(find_model("universal"))
+    assert Engine(llm=RULES).needs() == needs_of(find_model("universal"))
     monkeypatch.setenv("BODYMAPS_MODELS", str(tmp_path))
     own = universal(tmp_path, b"weights")
-    assert engine_of("tiny").needs() == needs_of(own)
+    assert engine_of("tiny", llm=RULES).needs() == needs_of(own)
 
 
 def test_sizes_of_passes_are_those_of_the_segmenter() -> None:

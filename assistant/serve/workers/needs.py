@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from vision.models.kinds import UNIVERSAL
 from vision.models.registry import ModelEntry
 
+if TYPE_CHECKING:
+    from assistant.language.llms.memory import Quantisation
+
 WORKER_BYTES = 150 * 2**20
 """A worker without a CT and without a model."""
+LANGUAGE_BYTES = 300 * 2**20
+"""What a language model's libraries, tokenizer and grammar take beside its weights."""
 LOADED_FILES = 3
 """Weights are read, checked and put into the network: at that time they are there so many times."""
 VOXEL_BYTES = 20
@@ -89,3 +95,19 @@ def needs_of(model: ModelEntry) -> ModelNeeds:
         passed=SLIDING_BYTES * answered,
         most_slices=window,
     )
+
+
+def language_bytes(llm: str, quantisation: Quantisation) -> int:
+    """Memory of one language model: its libraries, and its weights unless they lie on a GPU.
+
+    Raises WeightsError E_LLM as `load_llm` does for one that is not there.
+    """
+    from assistant.language.llms.folder import open_folder
+    from assistant.language.llms.memory import stored_bytes
+    from vision.models.runtime import pick_runtime
+
+    runtime = pick_runtime()
+    weights = open_folder(llm).weights
+    if runtime.device.type == "cuda":
+        return LANGUAGE_BYTES
+    return LANGUAGE_BYTES + stored_bytes(weights, quantisation=quantisation, item_bytes=runtime.dtype.itemsize)
