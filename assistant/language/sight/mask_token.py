@@ -25,12 +25,12 @@ class MaskToken(nn.Module):
         )
 
     @torch.no_grad()
-    def start_at_mean(self, embedding: nn.Module, head: nn.Module, *, rows: int) -> None:
+    def start_at_mean(self, embedding: nn.Embedding, head: nn.Linear, *, rows: int) -> None:
         """Begin at the mean of what the embedding gives and of the head's rows (Hewitt 2021): no token's neighbour."""
         ids = torch.arange(rows, device=self.input.device)
-        total = sum(embedding(part).double().sum(0) for part in ids.split(ROWS_AT_ONCE))
+        total = torch.stack([embedding(part).double().sum(0) for part in ids.split(ROWS_AT_ONCE)]).sum(0)
         self.input.copy_(total / rows)
-        self.output.copy_(head.weight.double().mean(0))
+        self.output.copy_(head.weight[:rows].mean(0, dtype=torch.float64))
 
     def embed(self, embedding: nn.Module, inputs: tuple[Tensor], embedded: Tensor) -> Tensor:
         """Forward hook of the embedding: where the token stands, its own vector."""

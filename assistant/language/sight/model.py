@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -49,8 +49,8 @@ class Looked:
                 "E_SIGHT_ROWS", f"{rows} texts came with {have} CTs.", "Look at one CT, or None, for every text."
             )
         times = rows // have
-        repeated = [tuple(each.repeat_interleave(times, 0) for each in kind) for kind in (self.keys, self.values)]
-        return Looked(*repeated, self.known.repeat_interleave(times, 0), self.sees)
+        keys, values = (tuple(each.repeat_interleave(times, 0) for each in kind) for kind in (self.keys, self.values))
+        return Looked(keys, values, self.known.repeat_interleave(times, 0), self.sees)
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,9 @@ class SightedLM(nn.Module):
         self.lm = lm
         self.config = config
         joined = _layers(lm, layers_path)[config.every - 1 :: config.every]
-        embedding = lm.get_input_embeddings()
-        _require_fit(len(joined), embedding.weight.shape[1], config)
-        self.sight = Sight(config, blocks=len(joined)).to(embedding.weight.device)
+        weight = _embedding(lm).weight
+        _require_fit(len(joined), weight.shape[1], config)
+        self.sight = Sight(config, blocks=len(joined)).to(weight.device)
         for place, layer in enumerate(joined):
             layer.register_forward_pre_hook(partial(self._see, place), with_kwargs=True)
         if self.sight.mask_token is not None:
@@ -109,10 +109,12 @@ class SightedLM(nn.Module):
     def look(self, tokens: Sequence[CTTokens | None]) -> Looked:
         """What every text of a batch is about, None for no CT: resampled, with keys and values, once per CT.
 
+        A single CT serves any number of texts.
+
         Raises WeightsError E_SIGHT_FIT for the tokens of a segmenter that this sight is not for.
         """
         seen = self.sight.resampler(tokens)
-        prepared = [block.prepare(seen) for block in self.sight.blocks]
+        prepared = [cast(GatedCrossAttention, block).prepare(seen) for block in self.sight.blocks]
         keys, values = zip(*prepared, strict=True)
         return Looked(keys, values, seen.known, sees=any(ct is not None for ct in tokens))
 
@@ -213,6 +215,10 @@ def _layers(lm: PreTrainedModel, path: str) -> list[nn.Module]:
         ) from None
 
 
+def _embedding(lm: PreTrainedModel) -> nn.Embedding:
+    return cast(nn.Embedding, lm.get_input_embeddings())
+
+
 def _require_fit(blocks: int, hidden_width: int, config: SightConfig) -> None:
     if blocks == 0:
         raise UsageError(
@@ -230,10 +236,10 @@ def _require_fit(blocks: int, hidden_width: int, config: SightConfig) -> None:
 
 def _join_mask_token(lm: PreTrainedModel, token: MaskToken) -> None:
     """Give the language model the token's own vectors in place of its row of the embeddings."""
-    rows = len(lm.get_input_embeddings().weight)
+    rows = len(_embedding(lm).weight)
     if token.token_id >= rows:
         lm.resize_token_embeddings(token.token_id + 1, mean_resizing=False)
-    embedding, head = lm.get_input_embeddings(), lm.get_output_embeddings()
+    embedding, head = _embedding(lm), cast(nn.Linear, lm.get_output_embeddings())
     token.start_at_mean(embedding, head, rows=rows)
     embedding.register_forward_hook(token.embed)
     head.register_forward_hook(token.score)

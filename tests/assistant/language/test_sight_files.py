@@ -27,7 +27,7 @@ def learned() -> Any:
 def test_a_saved_sight_loads_to_the_same_logits_and_queries(tmp_path: Path) -> None:
     ids, attention_mask = text(2)
     ids[0, 4] = 9
-    model, other = learned(), sighted(**{"latents": 4})
+    model, other = learned(), sighted()
     save_sight(model, tmp_path / "sight")
     load_sight(other, tmp_path / "sight")
     with torch.no_grad():
@@ -100,5 +100,5 @@ def test_a_description_that_is_none_is_refused(spoil: Callable[[Any], Any], said
 
 def test_a_description_that_is_not_json_is_refused(tmp_path: Path) -> None:
     (tmp_path / "sight.json").write_text("{")
-    with pytest.raises(WeightsError, match="E_SIGHT_DESCRIPTION: .*it is not JSON"):
+    with pytest.raises(WeightsError, match=r"E_SIGHT_DESCRIPTION: .*it is not JSON"):
         read_sight_config(tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from assistant.language.llms.adapter import add_lora
 from assistant.language.llms.table import LLMS, row_for
 from assistant.language.sight import SightedLM
 from tests.assistant.language.sighted import MASK, QWEN, ct, open_gates, sighted, text
@@ -14,10 +15,12 @@ ARCHITECTURES = tuple(row.architecture for row in LLMS)
 
 
 def with_lora(model: SightedLM, architecture: str) -> SightedLM:
-    from peft import LoraConfig, inject_adapter_in_model
-
-    lora = LoraConfig(r=2, target_modules=list(row_for(architecture).lora_targets), init_lora_weights=False)
-    inject_adapter_in_model(lora, model.lm)
+    """A LoRA that has begun to act: its second matrix is born 0, which keeps gradients from the first."""
+    add_lora(model.lm, row_for(architecture), rank=2, alpha=4)
+    with torch.no_grad():
+        for name, parameter in model.lm.named_parameters():
+            if "lora_B" in name:
+                parameter.fill_(0.02)
     return model
 
 
@@ -39,7 +42,6 @@ def test_gradients_reach_the_sight_and_lora_and_nothing_else(architecture: str) 
     torch.optim.SGD([each for each in model.parameters() if each.requires_grad], lr=1.0).step()
     moved = {name for name, each in model.named_parameters() if not torch.equal(each, before[name])}
     expected = {name for name in before if name.startswith("sight.") or "lora_" in name}
-    # Structures that neither CT has, and the key bias that softmax cancels, do not move; whole tensors do.
     assert moved == expected
 
 
