@@ -13,7 +13,7 @@ from assistant.notebook import Notebook
 from assistant.plan import Memory, Planner, SkillCall
 from assistant.records import AnswerRecord, Finding, Impression, Step, WarningRecord
 from assistant.skills import SKILLS, Bench, Look, Reply
-from assistant.speech import TEMPLATES, Say, Speaker, Turn, speak, unheard
+from assistant.speech import TEMPLATES, Mind, Say, Speaker, Turn, speak, unheard
 from vision.geometry import CTVolume, Mask
 from vision.scene import Scene
 from vision.segmenter import Progress, Segmenter, no_progress
@@ -23,7 +23,10 @@ SILENT = frozenset({"refuse", "help", "export", "describe", "classify", "correct
 
 
 class Conversation:
-    """Questions about one CT, each answered on top of the ones before. Not for use from several threads at once."""
+    """Questions about one CT, each answered on top of the ones before. Not for use from several threads at once.
+
+    A planner that is a `Mind` also speaks and looks, unless others are given for that.
+    """
 
     def __init__(
         self,
@@ -31,14 +34,15 @@ class Conversation:
         segmenter: Segmenter,
         planner: Planner,
         *,
-        speaker: Speaker = TEMPLATES,
+        speaker: Speaker | None = None,
         looker: Looker | None = None,
         open_seconds: float = 0.0,
     ) -> None:
         self.ct = ct
         self.planner = planner
-        self.speaker = speaker
-        self.looker = looker
+        mind = planner if isinstance(planner, Mind) else None
+        self.speaker = speaker or (TEMPLATES if mind is None else mind.speaker)
+        self.looker = looker or (None if mind is None else mind.looker)
         self.notebook = Notebook(Scene(ct, segmenter))
         self._memory = Memory()
         self._open_seconds = open_seconds

@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from assistant.grounding import Verifier, fillings, split_sentences
+from assistant.looker import Looker
 from assistant.plan import SkillCall
 from assistant.records import Finding, Impression, Measurement
 from vision.errors import ResourceError, WeightsError
@@ -24,6 +25,8 @@ Say = Callable[[str], None]
 _SLOT = re.compile(r"\{([^{}]*)\}")
 _NOT_LATIN = re.compile(r"[^\W_a-zA-Z]")
 """A digit of any script, or a letter that English has not."""
+MOST_LEFT_OUT = 3
+"""Sentences of a speaker in a row that are left out, after which it is not heard any more in that turn."""
 
 
 def unheard(sentence: str) -> None:
@@ -79,6 +82,14 @@ class Speaker(Protocol):
         ...
 
 
+@runtime_checkable
+class Mind(Protocol):
+    """A planner that words and looks too: one language model for all."""
+
+    speaker: Speaker
+    looker: Looker | None
+
+
 class TemplateSpeaker:
     """Leaves every word to the skills' own sentences."""
 
@@ -107,6 +118,7 @@ def speak(speaker: Speaker, turn: Turn, *, say: Say, progress: Progress) -> Spok
     A sentence is said when it holds no digit and no slot but those of the turn, the records cover it and it says
     something that was not said before. A sentence of a skill follows unless everything that it states was said: so
     nothing that a skill tells (a number, an absence, a cut, a reason) is lost. A turn without records is the skills'.
+    After `MOST_LEFT_OUT` sentences in a row that cannot be said the skills go on.
     """
     speech = _Speech(turn, say)
     failed = ""
@@ -114,6 +126,8 @@ def speak(speaker: Speaker, turn: Turn, *, say: Say, progress: Progress) -> Spok
         try:
             for sentence in speaker.speak(turn, progress):
                 speech.take(sentence)
+                if speech.left_out >= MOST_LEFT_OUT:
+                    break
         except (ResourceError, WeightsError) as error:
             failed = f" ({speaker.name} failed: {error.code})"
     worded = bool(speech.sentences)
@@ -128,6 +142,8 @@ class _Speech:
     def __init__(self, turn: Turn, say: Say) -> None:
         self.sentences: list[str] = []
         self.dropped: list[str] = []
+        self.left_out = 0
+        """How many were dropped since the last that was said."""
         self._turn = turn
         self._say = say
         self._verifier = Verifier(turn.findings, extra=turn.extra, impressions=turn.impressions)
@@ -161,9 +177,11 @@ class _Speech:
     def _tell(self, sentence: str) -> None:
         self._say(sentence)
         self.sentences.append(sentence)
+        self.left_out = 0
 
     def _drop(self, sentence: str) -> None:
         self.dropped.append(sentence)
+        self.left_out += 1
         # 'It' would be read as whatever was said last.
         self._verifier.forget()
 

@@ -1,0 +1,117 @@
+"""The likeliest words under the grammar, token by token: what a language model writes about the records of a turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from assistant.language.taught import MASK
+from assistant.language.wording.grammar import words_lark
+from vision.errors import WeightsError
+from vision.extras import require_packages
+
+if TYPE_CHECKING:
+    from llguidance import LLMatcher
+
+    from assistant.language.llms.load import LoadedLLM
+    from assistant.language.sight import Looked, SightedLM
+    from vision.models.coarse_to_fine.tokens import CTTokens
+
+LIMIT = 400
+"""Tokens of an answer; twenty short sentences have fewer."""
+
+
+class Eyes:
+    """A sight that looks once at each CT, not at every question about it."""
+
+    def __init__(self, sighted: SightedLM) -> None:
+        self.sighted = sighted
+        self._seen: tuple[CTTokens, Looked] | None = None
+
+    def look(self, tokens: CTTokens) -> Looked:
+        """The CT as the decoder layers read it."""
+        import torch
+
+        if self._seen is None or self._seen[0] is not tokens:
+            with torch.inference_mode():
+                self._seen = (tokens, self.sighted.look([tokens]))
+        return self._seen[1]
+
+
+class Writer:
+    """Greedy writing by one language model; `eyes` are its sight, None where it has none.
+
+    Making one takes about a second for 150,000 tokens; keep it. Raises UsageError E_EXTRA without llguidance,
+    WeightsError E_LLM for a tokenizer that is not of the tokenizers library.
+    """
+
+    def __init__(self, llm: LoadedLLM, eyes: Eyes | None) -> None:
+        require_packages("Words of a language model", "llguidance", install="llguidance")
+        from llguidance.hf import from_tokenizer
+
+        if not llm.tokenizer.is_fast:
+            raise WeightsError(
+                "E_LLM", "This tokenizer is not of the tokenizers library.", "Use a model that has a tokenizer.json."
+            )
+        self._llm = llm
+        self._eyes = eyes
+        added = {token.content: index for index, token in llm.tokenizer.added_tokens_decoder.items()}
+        self._mask_token_id = added.get(MASK)
+        self._tokens = from_tokenizer(llm.tokenizer, eos_token=_ends_of(llm))
+        self.window = min(int(llm.tokenizer.model_max_length), int(llm.model.config.max_position_embeddings))
+
+    def write(
+        self, prompt: Sequence[int], slots: Sequence[str], *, tokens: CTTokens | None, limit: int = LIMIT
+    ) -> Iterator[str]:
+        """The text so far after each token that follows a prompt, mask tokens left out, at most `limit` of them.
+
+        Of the tokens that may come next the likeliest is taken, the first of several; logits that are no numbers count
+        as unlikeliest. `tokens` are the CT that is seen. Raises what torch raises when memory runs out.
+        """
+        matcher = self._matcher(slots)
+        written: list[int] = []
+        for token in self._greedy(prompt, matcher, tokens):
+            if token in self._tokens.eos_tokens or len(written) >= limit:
+                return
+            if token != self._mask_token_id:
+                written.append(token)
+                yield self._tokens.decode_str(written)
+
+    def _matcher(self, slots: Sequence[str]) -> LLMatcher:
+        from llguidance import LLMatcher
+
+        lark = words_lark(slots, mask_token_id=self._mask_token_id)
+        return LLMatcher(self._tokens, LLMatcher.grammar_from_lark(lark), log_level=0)
+
+    def _greedy(self, prompt: Sequence[int], matcher: LLMatcher, tokens: CTTokens | None) -> Iterator[int]:
+        import torch
+
+        lm, cache = self._llm.model, None
+        looked = None if self._eyes is None or tokens is None else self._eyes.look(tokens)
+        ids = torch.tensor([list(prompt)], device=lm.device)
+        while not matcher.is_stopped():
+            with torch.inference_mode():
+                if self._eyes is None:
+                    output = lm(input_ids=ids, cache=cache, use_cache=True, logits_to_keep=1)
+                else:
+                    # Looked at token by token: nothing is held while a sentence is checked and shown.
+                    with self._eyes.sighted.looking(looked):
+                        output = lm(input_ids=ids, cache=cache, use_cache=True, logits_to_keep=1)
+                logits = output.logits[0, -1].float()
+            allowed = np.unpackbits(np.frombuffer(matcher.compute_bitmask(), np.uint8), bitorder="little")
+            may = np.flatnonzero(allowed[: logits.shape[0]])
+            scores = logits[torch.from_numpy(may).to(logits.device)].nan_to_num(nan=float("-inf"))
+            token = int(may[int(scores.argmax())])
+            matcher.consume_token(token)
+            yield token
+            cache, ids = output.cache, torch.tensor([[token]], device=lm.device)
+
+
+def _ends_of(llm: LoadedLLM) -> list[int]:
+    """The tokens that end a turn: the tokenizer's own and those of the model's settings."""
+    ends = llm.model.generation_config.eos_token_id
+    listed = [] if ends is None else [int(end) for end in (ends if isinstance(ends, list) else [ends])]
+    own = [] if llm.tokenizer.eos_token_id is None else [int(llm.tokenizer.eos_token_id)]
+    return list(dict.fromkeys((*own, *listed)))
