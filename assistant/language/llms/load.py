@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from assistant.language.llms.folder import LANGUAGE_EXTRA, ROUNDED_FILE, LLMFold
 from assistant.language.llms.memory import Quantisation, stored_bytes
 from assistant.language.llms.table import LLMRow, ToolFormat
 from vision.errors import ResourceError, UsageError, WeightsError
-from vision.extras import require_packages
+from vision.extras import missing_packages, require_packages
 
 if TYPE_CHECKING:
     from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -127,8 +128,21 @@ def _quantisation(folder: LLMFolder, asked: Quantisation) -> Quantisation:
         raise UsageError("E_QUANTISATION", "This language model is small already.", "Leave the flag out.")
     kept = asked if stored is None else "4bit" if stored == "4bit" else "8bit"
     if kept != "none":
-        require_packages(f"A language model in {kept}", "bitsandbytes", install=LANGUAGE_EXTRA)
+        _require_bitsandbytes(kept)
     return kept
+
+
+def _require_bitsandbytes(quantisation: Quantisation) -> None:
+    require_packages(f"A language model in {quantisation}", "bitsandbytes", install=LANGUAGE_EXTRA)
+    # bitsandbytes 0.50 asks the hub for compiled code when it is imported and finds this package.
+    if not missing_packages("kernels") and os.environ.get("HF_HUB_OFFLINE", "0") in ("", "0"):
+        raise UsageError(
+            "E_EXTRA",
+            "The installed package kernels would have bitsandbytes fetch code from the network.",
+            "Set HF_HUB_OFFLINE=1, or run: pip uninstall kernels.",
+        )
+    # It warns that this package is missing, and at every call in int8 that bfloat16 becomes float16 on the way.
+    getLogger("bitsandbytes").setLevel("ERROR")
 
 
 def _load_tokenizer(folder: LLMFolder) -> PreTrainedTokenizerBase:
@@ -181,9 +195,6 @@ def _load_model(folder: LLMFolder, quantisation: Quantisation, runtime: Runtime)
     options: dict[str, Any] = {} if stored else {"quantization_config": bits_config(quantisation, runtime)}
     if folder.architecture in folder.row.also:
         options["key_mapping"] = TEXT_KEYS
-    if quantisation == "8bit":
-        # It says at every call that bfloat16 becomes float16 on the way to int8.
-        getLogger("bitsandbytes.autograd._functions").setLevel("ERROR")
     try:
         with _quiet():
             model, report = AutoModelForCausalLM.from_pretrained(
