@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
@@ -129,9 +130,11 @@ def _load(options: EvaluationOptions) -> TaughtLLM:
 
 
 def _planner(taught: TaughtLLM) -> Planner:
-    from assistant.language.planner import LLMPlanner
+    from assistant.language.planner import TAUGHT, LLMPlanner
 
-    return LLMPlanner(taught.llm)
+    if taught.sighted is None:
+        return LLMPlanner(taught.llm)
+    return LLMPlanner(taught.llm, TAUGHT, blind=partial(taught.sighted.looking, None))
 
 
 def _visual(
@@ -174,7 +177,7 @@ def _faithfulness(
     progress: Progress,
 ) -> Faithfulness | None:
     from assistant.language.evaluation.faithfulness import count_faithfulness
-    from assistant.language.wording import LLMSpeaker
+    from assistant.language.wording import Eyes, LLMSpeaker
     from vision.phantom import make_phantom
 
     questions = [next(m.content for m in row.messages if m.role == "user") for row in rows if row.kind == "words"]
@@ -186,7 +189,7 @@ def _faithfulness(
         [(phantom.ct, segmenter) for phantom in phantoms],
         questions,
         planner=planner,
-        speaker=LLMSpeaker(taught.llm),
+        speaker=LLMSpeaker(taught.llm, None if taught.sighted is None else Eyes(taught.sighted)),
         progress=progress,
     )
 

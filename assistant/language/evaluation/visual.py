@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -10,12 +10,16 @@ from assistant.language.evaluation.shares import Difference, Share, difference_o
 from assistant.language.training.ct_tokens import without_sight
 from assistant.language.training.rows import ChatRow
 from assistant.language.training.samples import Sample, encoder, samples_of
+from assistant.language.wording.speaker import beliefs
 from vision.models.coarse_to_fine.tokens import CTTokens
 from vision.segmenter import Progress, no_progress
 
 if TYPE_CHECKING:
-    from assistant.language.sight import Looked, SightedLM
     from assistant.language.taught import TaughtLLM
+    from assistant.language.training.encoded import EncodedSample
+    from assistant.language.wording import Eyes
+
+    Encode = Callable[[Sample], tuple[EncodedSample, EncodedSample | None]]
 
 Condition = Literal["as asked", "CT zeroed", "facts withheld", "CT zeroed, facts withheld"]
 CONDITIONS: tuple[Condition, ...] = ("as asked", "CT zeroed", "facts withheld", "CT zeroed, facts withheld")
@@ -43,7 +47,8 @@ class VisualScore:
 
 
 def visual_tasks(rows: Sequence[ChatRow], taught: TaughtLLM) -> list[VisualTask]:
-    """The visual questions of some rows. A kind is a skill; its choices are all answers that the rows give to it."""
+    """The visual questions of some rows, those of one CT together. A kind is a skill; its choices are all answers that
+    the rows give to it."""
     found = [
         (row.skill, sample)
         for row in rows
@@ -54,6 +59,7 @@ def visual_tasks(rows: Sequence[ChatRow], taught: TaughtLLM) -> list[VisualTask]
     choices: dict[str, dict[str, None]] = {}
     for kind, sample in found:
         choices.setdefault(kind, {})[sample.target] = None
+    found.sort(key=lambda pair: str(pair[1].ct))
     return [VisualTask(sample, kind, tuple(choices[kind])) for kind, sample in found]
 
 
@@ -70,10 +76,15 @@ def score_visual(
     """
     if taught.sighted is None:
         raise ValueError("this language model was taught no sight")
+    from assistant.language.wording import Eyes
+
     right: dict[Condition, list[bool]] = {condition: [] for condition in CONDITIONS}
+    # A pair of eyes remembers the CT that it looked at last.
+    encode, eyes = encoder(taught.llm), {zeroed: Eyes(taught.sighted) for zeroed in (False, True)}
+    seen = {ct: {False: own, True: without_sight(own)} for ct, own in tokens.items()}
     for number, task in enumerate(tasks):
         progress("visual questions", number / len(tasks))
-        for condition, hit in _answered(task, taught, tokens[str(task.sample.ct)]).items():
+        for condition, hit in _answered(task, encode, eyes, seen[str(task.sample.ct)]).items():
             right[condition].append(hit)
     kinds = list(dict.fromkeys(task.kind for task in tasks))
     groups = [task.sample.ct for task in tasks]
@@ -92,42 +103,17 @@ def score_visual(
     )
 
 
-def likeliest(
-    sighted: SightedLM, prompt: Sequence[int], answers: Sequence[Sequence[int]], *, looked: Looked | None
-) -> int:
-    """The number of the answer of the highest probability after a prompt, all its tokens counted."""
-    import torch
-
-    device = next(sighted.parameters()).device
-    width = max(len(answer) for answer in answers)
-    ids = torch.zeros(len(answers), len(prompt) + width, dtype=torch.long)
-    known = torch.zeros_like(ids)
-    for row, answer in enumerate(answers):
-        ids[row, : len(prompt) + len(answer)] = torch.tensor([*prompt, *answer])
-        known[row, : len(prompt) + len(answer)] = 1
-    with torch.inference_mode():
-        output = sighted(ids.to(device), known.to(device), looked=looked)
-    said = output.logits[:, len(prompt) - 1 : -1].float().log_softmax(-1)
-    told = said.gather(2, ids[:, len(prompt) :, None].to(device))[..., 0]
-    return int((told * known[:, len(prompt) :].to(device)).sum(1).argmax())
-
-
-def _answered(task: VisualTask, taught: TaughtLLM, tokens: CTTokens) -> dict[Condition, bool]:
-    import torch
-
-    assert taught.sighted is not None
-    encode = encoder(taught.llm)
+def _answered(
+    task: VisualTask, encode: Encode, eyes: Mapping[bool, Eyes], tokens: Mapping[bool, CTTokens]
+) -> dict[Condition, bool]:
     answers = [encode(Sample(task.sample.messages, None, choice, None))[0].target for choice in task.choices]
     wanted = task.choices.index(task.sample.target)
-    told = encode(task.sample)
-    prompts = {False: told[0].prompt, True: (told[1] or told[0]).prompt}
+    told, blind = encode(task.sample)
     hits: dict[Condition, bool] = {}
     for zeroed in (False, True):
-        with torch.inference_mode():
-            looked = taught.sighted.look([without_sight(tokens) if zeroed else tokens])
-        for withheld in (False, True):
-            condition = CONDITIONS[zeroed + 2 * withheld]
-            hits[condition] = likeliest(taught.sighted, prompts[withheld], answers, looked=looked) == wanted
+        for withheld, prompt in ((False, told.prompt), (True, (blind or told).prompt)):
+            shares = beliefs(eyes[zeroed], prompt, answers, tokens=tokens[zeroed])
+            hits[CONDITIONS[zeroed + 2 * withheld]] = shares.index(max(shares)) == wanted
     return hits
 
 

@@ -17,11 +17,14 @@ from assistant.language.grammar import call_texts
 from assistant.language.grammar.text import can_write
 from assistant.language.llms.chat import chat_text, conversation_text
 from assistant.language.llms.load import LoadedLLM
+from assistant.language.llms.table import ToolFormat
 from assistant.language.messages import memory_after, plan_messages
 from assistant.language.planner import harmless, marks_of
 from assistant.language.taught import MASK
 from assistant.language.training.encoded import EncodedSample
 from assistant.language.training.rows import ChatRow
+from assistant.language.wording import words_messages
+from assistant.language.words import clean
 from assistant.plan import Memory, SkillCall
 from vision.structures import STRUCTURES, plain_words
 
@@ -52,9 +55,9 @@ def samples_of(row: ChatRow, llm: LoadedLLM) -> Iterator[Sample]:
     calls: tuple[SkillCall, ...] = ()
     for message in row.messages:
         if message.role == "user":
-            question, facts, calls = harmless(message.content, marks), None, ()
+            question, facts, calls = harmless(clean(message.content), marks), None, ()
         elif message.role == "tool":
-            facts = message.content
+            facts = harmless(message.content, marks)
         elif message.role == "assistant" and message.calls:
             if all(can_write(call) for call in message.calls):
                 yield Sample(plan_messages(question, memory), None, call_texts(message.calls, tool_format), None)
@@ -125,15 +128,6 @@ def _words(
     return Sample(words_messages(question, calls, facts), without, target, ct, masks)
 
 
-def words_messages(question: str, calls: Sequence[SkillCall], facts: str | None) -> list[dict[str, Any]]:
-    """What a taught model reads before it words an answer: the question, its own calls, the records."""
-    messages: list[dict[str, Any]] = [{"role": "user", "content": question}]
-    if calls:
-        told = [{"name": call.name, "arguments": call.arguments} for call in calls if can_write(call)]
-        messages.append({"role": "assistant", "content": "", "tool_calls": told})
-    return messages if facts is None else [*messages, {"role": "tool", "content": facts}]
-
-
 def _told_structure(finding: str, facts: str | None) -> str | None:
     try:
         spoken = json.loads(facts or "{}")[finding]["structure"]
@@ -158,22 +152,42 @@ def _structure_names() -> Mapping[str, str]:
 
 
 def _renderer(llm: LoadedLLM) -> Callable[[Messages], str]:
-    """`chat_text`, remembering what the template makes of each order of roles: half a million prompts take minutes."""
+    """`chat_text`, remembering what the template sets round each order of roles: half a million prompts take minutes.
+
+    The first prompt of every order is rendered both ways; where they differ the template always does it.
+    """
+    tool_format = llm.tool_format
     frames: dict[tuple[str, ...], tuple[str, ...] | None] = {}
 
     def render(messages: Messages) -> str:
         roles = tuple(str(message["role"]) for message in messages)
-        plain = all(set(message) == {"role", "content"} for message in messages)
-        if plain and roles not in frames:
-            frames[roles] = _frame(llm, roles)
-        frame = frames.get(roles) if plain else None
-        if frame is None:
-            return chat_text(llm.tokenizer, llm.row, messages)
-        return frame[0] + "".join(
-            str(message["content"]).strip() + after for message, after in zip(messages, frame[1:], strict=True)
-        )
+        if roles not in frames:
+            whole, frame = chat_text(llm.tokenizer, llm.row, messages), _frame(llm, roles)
+            frames[roles] = frame if frame is not None and _framed(frame, messages, tool_format) == whole else None
+            return whole
+        frame = frames[roles]
+        return chat_text(llm.tokenizer, llm.row, messages) if frame is None else _framed(frame, messages, tool_format)
 
     return render
+
+
+def _framed(frame: Sequence[str], messages: Messages, tool_format: ToolFormat) -> str:
+    parts = zip((_content(message, tool_format) for message in messages), frame[1:], strict=True)
+    return frame[0] + "".join(content + after for content, after in parts)
+
+
+def _content(message: Mapping[str, Any], tool_format: ToolFormat) -> str:
+    """The content of a message with the calls that it makes, as the family writes them."""
+    calls = [
+        json.dumps(
+            {tool_format.name_key: call["name"], tool_format.arguments_key: call["arguments"]},
+            ensure_ascii=False,
+            separators=tool_format.separators,
+        )
+        for call in message.get("tool_calls") or ()
+    ]
+    told = tool_format.begin + tool_format.between.join(calls) + tool_format.end if calls else ""
+    return told + str(message["content"]).strip()
 
 
 def _frame(llm: LoadedLLM, roles: Sequence[str]) -> tuple[str, ...] | None:
