@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from assistant import (
+    commands_data,
     commands_evaluate,
     commands_report,
     commands_synthesize,
@@ -35,6 +36,7 @@ commands_evaluate.register(app)
 commands_weights.register(app)
 commands_train.register(app)
 commands_synthesize.register(app)
+commands_data.register(app)
 
 CTPath = Annotated[Path, typer.Argument(metavar="CT", help="NIfTI file, DICOM folder, or a zip of either.")]
 JSONFlag = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
