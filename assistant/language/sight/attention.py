@@ -72,7 +72,7 @@ class GatedCrossAttention(nn.Module):
         """(B, T, D) in the number format of `hidden`. A row of `known` (B, M) without any True comes back as it went
         in, to the bit."""
         sees = known.any(1)
-        # Softmax over nothing is NaN, and NaN would reach the gradients even where its result is not taken.
+        # Over nothing some kernels give NaN, which would reach the gradients even where their result is not taken.
         attended = self.attention(self.norm(hidden.to(self.gate.dtype)), keys, values, known=known | ~sees[:, None])
         joined = hidden + (torch.tanh(self.gate) * attended).to(hidden.dtype)
         joined = joined + (torch.tanh(self.mlp_gate) * self.mlp(joined.to(self.gate.dtype))).to(hidden.dtype)
