@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from assistant import commands_benchmark
+from assistant.llm_options import LLMName, LoadIn4Bit, LoadIn8Bit, chosen_quantisation
 from assistant.model_option import ModelName
 from assistant.terminal import print_json, print_table, progress_bar, tell
 
@@ -208,9 +209,7 @@ def language(
     data: Annotated[
         list[Path] | None, typer.Option(help="Conversations (.jsonl), of which the held-out ones count.")
     ] = None,
-    llm: Annotated[
-        str | None, typer.Option(metavar="NAME|FOLDER", help="'embedded', a folder, a name; else the rules alone.")
-    ] = None,
+    llm: LLMName = None,
     requests_file: Annotated[
         Path | None, typer.Option("--requests", help="A .jsonl of requests: text and wanted structure.")
     ] = None,
@@ -223,20 +222,21 @@ def language(
     measured: Annotated[Path | None, typer.Option(help="Its cache of tool results.")] = None,
     free: Annotated[bool, typer.Option("--free", help="Ask DeepTumorVQA's open questions, without choices.")] = False,
     most: Annotated[int, typer.Option(help="Questions of each kind at most.")] = 1_000_000,
-    load_in_4bit: Annotated[bool, typer.Option("--load-in-4bit", help="Load the weights in 4 bits.")] = False,
+    load_in_4bit: LoadIn4Bit = False,
+    load_in_8bit: LoadIn8Bit = False,
     model: ModelName = None,
     out: Annotated[Path | None, typer.Option(help="Write tables (CSV) and language.json there.")] = None,
     json: JSONFlag = False,
 ) -> None:
-    """Measure a language model: plans, requests, visual questions, masks, faithfulness, DeepTumorVQA."""
+    """Measure a language model, or the rules where none is named: plans, requests, visual questions, masks, words."""
     from assistant.language.evaluation.files import language_json, write_language
     from assistant.language.evaluation.run import EvaluationOptions, evaluate_language
     from assistant.language.evaluation.tables import tables
 
     options = EvaluationOptions(
         data=tuple(data or ()),
-        llm=llm,
-        quantisation="4bit" if load_in_4bit else "none",
+        llm=None if llm == "rules" else llm,
+        quantisation=chosen_quantisation(llm, in_4bit=load_in_4bit, in_8bit=load_in_8bit),
         requests=requests_file,
         cases=tuple(_cases(cases, order, annotated, None)) if cases else (),
         deep_tumor=deep_tumor,

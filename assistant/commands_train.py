@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from assistant.llm_options import LoadIn4Bit, LoadIn8Bit, chosen_quantisation
 from assistant.model_option import ModelName
 from assistant.terminal import print_json, progress_bar, tell
 
@@ -61,8 +62,8 @@ def language(
     start: Annotated[
         Path | None, typer.Option(help="Begin the small one with that in this folder, not with nothing.")
     ] = None,
-    load_in_4bit: Annotated[bool, typer.Option("--load-in-4bit", help="Keep the frozen weights in 4 bits.")] = False,
-    load_in_8bit: Annotated[bool, typer.Option("--load-in-8bit", help="Keep the frozen weights in 8 bits.")] = False,
+    load_in_4bit: LoadIn4Bit = False,
+    load_in_8bit: LoadIn8Bit = False,
     model: ModelName = None,
     seed: Annotated[int, typer.Option(help="Of weights and order.")] = 0,
 ) -> None:
@@ -78,7 +79,7 @@ def language(
         steps=steps,
         start=start,
         seed=seed,
-        quantisation="4bit" if load_in_4bit else "8bit" if load_in_8bit else "none",
+        quantisation=chosen_quantisation(llm, in_4bit=load_in_4bit, in_8bit=load_in_8bit),
         model=model,
     )
     with progress_bar() as progress:
