@@ -8,6 +8,19 @@ from assistant.language.instructions.grammar import phrases, pick, tidy
 from assistant.language.instructions.noise import cased, marked, released, spelled, with_slips
 
 _QUESTIONS = ("could", "can", "would", "will", "is ", "do ", "may", "how", "cud", "pls can")
+_TO_ME = (
+    "tell ",
+    "give ",
+    "show me",
+    "let ",
+    "hand ",
+    "send ",
+    "point me",
+    "bring me",
+    "take me",
+    "find out",
+    "I want",
+)
 _FILLED = frozenset(("on_ct", "purpose", "because", "because_any"))
 
 
@@ -19,13 +32,15 @@ def sentence(core: str, rng: Random, *, mood: str, slots: frozenset[str], contex
     if context != "plain" and not slots & _FILLED and rng.random() < 0.16:
         names = ("on_ct", "on_ct", "purpose", "because") if mood in ("do", "say") else ("on_ct",)
         tail = " " + pick(rng, phrases(rng.choice(names)))
-    if mood == "do" and rng.random() < 0.52:
+    if mood == "do" and rng.random() < 0.52 and not core.startswith(_TO_ME):
         ask = pick(rng, phrases("ask"))
         whole = f"{ask} {core}{tail}"
         asks = ask.lower().startswith(_QUESTIONS)
         if asks and rng.random() < 0.15:
             whole += rng.choice((", please", " please"))
         return whole, "ask" if asks else "do"
+    if core.startswith(_TO_ME) and rng.random() < 0.4:
+        return f"{pick(rng, phrases('ask_you'))} {core}{tail}", "ask"
     if mood == "do" and rng.random() < 0.1:
         return f"{core}{tail}{rng.choice((', please', ' please', ' pls', ' for me'))}", mood
     if mood == "ask" and rng.random() < 0.1:

@@ -19,7 +19,7 @@ from prompts import load_words
 _SPACES = re.compile(r"[ \t]+")
 _BEFORE_MARK = re.compile(r" +([,.;:?!)])")
 _PIECE = re.compile(r"(\\.|[()\[\]|]|\{[^{}]*\})")
-_CHOICE = re.compile(r"(?<!\\)\(([^()\[\]\\]*)\)")
+_CHOICE = re.compile(r"(?<!\\)\(([^()\[\]\\|]*\|[^()\[\]\\]*)\)")
 MOST_VARIANTS = 24
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 

@@ -253,10 +253,6 @@ def _hint(rng: Random, slots: frozenset[str]) -> Filling:
     return Filling({"hint": pick(rng, names_of(name).hints)}, GROUPS.get(name, (name,)), neutral=True)
 
 
-def _bowel(rng: Random, slots: frozenset[str]) -> Filling:
-    return Filling({}, ("stomach", "intestine"))
-
-
 def _clash(rng: Random, slots: frozenset[str]) -> Filling:
     first, second = rng.choice((("left", "right"), ("right", "left")))
     if rng.random() < 0.5:
@@ -314,7 +310,7 @@ _TARGETS: Mapping[str, Call] = MappingProxyType(
         "lesion_many": _many, "lesion_plural": _many, "lesion_chosen": _chosen, "lesion_sized": _sized, "two": _two,
         "two_organs": _two_organs, "pair": _pair, "implied": _implied, "finding": _finding, "hint": _hint,
         "finding_like": _finding_like, "countable": _countable, "fatty": _fatty, "group_many": _group_many,
-        "all_lesions": _all_lesions, "organ_lesions": _organ_lesions, "bowel": _bowel, "clash": _clash,
+        "all_lesions": _all_lesions, "organ_lesions": _organ_lesions, "clash": _clash,
         "unknown": _unknown, "unsearched": _unsearched, "half_known": _half_known,
     }
 )  # fmt: skip
