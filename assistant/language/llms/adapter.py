@@ -78,6 +78,8 @@ def load_adapter(model: PreTrainedModel, folder: str | Path) -> PreTrainedModel:
         raise WeightsError("E_LORA", "There is no LoRA in that folder.", f"It needs {WEIGHTS} and {CONFIG}.")
     try:
         config = LoraConfig.from_pretrained(str(source))
+        if not isinstance(config, LoraConfig):
+            raise TypeError
         tensors = load((source / WEIGHTS).read_bytes())
     except (OSError, ValueError, TypeError, KeyError, SafetensorError):
         raise WeightsError("E_LORA", "The LoRA cannot be read.", "Copy or train it again.") from None

@@ -104,7 +104,7 @@ def _fetched(name: str) -> Path:
         raise WeightsError(
             "E_LLM",
             f"{name} has not been fetched from the model hub.",
-            f"Run: hf download {name} --include '*.json' '*.jinja' 'model*.safetensors'",
+            f"Run: hf download {name} --include '*.json' --include '*.jinja' --include 'model*.safetensors'",
         )
     return Path(found).parent
 

@@ -89,7 +89,7 @@ def save_llm(llm: LoadedLLM, folder: str | Path) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=target.parent, prefix=".llm-") as aside:
             whole = Path(aside) / "model"
-            llm.model.save_pretrained(whole)
+            llm.model.save_pretrained(whole, save_original_format=False)
             llm.tokenizer.save_pretrained(whole)
             whole.rename(target)
     return target
