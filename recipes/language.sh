@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The shipped language model, from nothing to weights, top to bottom: words, then sight, then adapter, masks and plans.
 #
-#   BODYMAPS_DATA=/path/to/data [MINUTES=120] recipes/language.sh [OUT]
+#   BODYMAPS_DATA=/path/to/data [MINUTES=120] [ROWS=300000] recipes/language.sh [OUT]
 #
 # Run it again after a kill and it goes on. On several GPUs put `accelerate launch` before a training line:
 #
@@ -18,7 +18,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-: "${BODYMAPS_DATA:?Set BODYMAPS_DATA to the folder that holds train/, dev/ and anatomies/; they are not part of the project.}"
+: "${BODYMAPS_DATA:?Set BODYMAPS_DATA to the folder that holds dev/; the cases are not part of the project.}"
 out="$(realpath -m "${1:-out/language}")"
 minutes="${MINUTES:-120}"
 bodymaps="${BODYMAPS:-.venv/bin/bodymaps}"
@@ -29,7 +29,8 @@ export MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 MALLOC_TOP_PAD_=50
 
 # 1. Conversations: plans in hundreds of phrasings a skill, words over records, questions that only the CT answers. An
 #    eighth of the phrasings is held out, and so are the CTs of its questions; nothing is ever trained on them.
-[ -f "$out/chat.jsonl" ] || "$bodymaps" data instructions --out "$out/chat.jsonl" --seed 0
+[ -f "$out/chat.jsonl" ] ||
+    "$bodymaps" data instructions --out "$out/chat.jsonl" --kinds plan,words,visual --count "${ROWS:-300000}" --seed 0
 
 # 2. The three stages. Words: the whole model, 7.1 M parameters, its own tokenizer of 3,072 tokens. Sight: gates and
 #    resampler, the words frozen. Adapter: LoRA, the mask token and its way into the segmenter's query space, everything
@@ -37,9 +38,9 @@ export MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 MALLOC_TOP_PAD_=50
 "$bodymaps" train language --data "$out/chat.jsonl" --out "$out/run" --minutes "$minutes"
 
 # 3. What it is worth, on held-out phrasings and CTs, the rule planner beside it; the CT zeroed and records withheld.
-"$bodymaps" evaluate language --llm "$out/run/llm" --data "$out/chat.jsonl" --requests "$BODYMAPS_DATA/dev/requests.jsonl" \
-    --cases "$BODYMAPS_DATA/dev/btcv_0010" --cases "$BODYMAPS_DATA/dev/btcv_0039" --order abdomenatlas1.1 \
-    --out "$out/evaluation"
+dev="$BODYMAPS_DATA/dev"
+"$bodymaps" evaluate language --llm "$out/run/llm" --data "$out/chat.jsonl" --requests "$dev/requests.jsonl" \
+    --cases "$dev/btcv_0010" --cases "$dev/btcv_0039" --order abdomenatlas1.1 --most 2000 --out "$out/evaluation"
 
 # 4. The folder goes to assistant/language/weights, whole. 12 MB is the limit of the repository.
 ls -l "$out/run/llm" "$out/run/llm/adapter"

@@ -59,7 +59,8 @@ class SightPass(nn.Module):
     """A language model that sees, on words about CTs and on mask tokens.
 
     `tokens` are the CTs by the ids that the rows name, `queries` (query_width,) the segmenter's own vectors by
-    structure, of length 1. A mask token is to say its structure's vector, and no other's.
+    structure, of length 1. A mask token is to say its structure's vector, and no other's; that of a structure without a
+    vector is learned as a word only.
     """
 
     def __init__(self, model: SightedLM, tokens: Mapping[str, CTTokens], queries: Mapping[str, Tensor]) -> None:
@@ -79,7 +80,10 @@ class SightPass(nn.Module):
         return Losses(output.loss, self._mask_loss(self.model.mask_queries(output, own), batch.masks))
 
     def _mask_loss(self, predicted: Tensor, masks: tuple[str, ...]) -> Tensor:
-        wanted = torch.tensor([self.numbers[name] for name in masks], device=predicted.device)
-        cosines = functional.normalize(predicted.float(), dim=-1) @ self.queries.T
+        known = [place for place, name in enumerate(masks) if name in self.numbers]
+        if not known:
+            return predicted.new_zeros(())
+        wanted = torch.tensor([self.numbers[masks[place]] for place in known], device=predicted.device)
+        cosines = functional.normalize(predicted[known].float(), dim=-1) @ self.queries.T
         away = 1 - cosines.gather(1, wanted[:, None]).mean()
         return away + functional.cross_entropy(cosines / TEMPERATURE, wanted)

@@ -56,16 +56,21 @@ def train_language(options: LanguageOptions, *, progress: Progress = no_progress
     """
     stages = _checked(options)
     require_packages("Training a language model", "transformers", "peft", "accelerate", install=LANGUAGE_EXTRA)
+    from assistant.language.training.checkpoint import CHECKPOINT_FILE
+
     rows = read_rows(options.data, split="train")
     taught = options.out / TAUGHT_FOLDER
     small = options.llm == EMBEDDED
-    if "text" in stages:
-        from assistant.language.training.teach import teach_words
+    for number, stage in enumerate(stages):
+        # What a later stage was begun on top of is not changed under it.
+        if any((options.out / later / CHECKPOINT_FILE).is_file() for later in stages[number + 1 :]):
+            continue
+        if stage == "text":
+            from assistant.language.training.teach import teach_words
 
-        config = stage_config("text", options, stages, small=small)
-        teach_words(rows, config, folder=taught, run=options.out / "text", start=options.start)
-    for stage in stages:
-        if stage != "text":
+            config = stage_config("text", options, stages, small=small)
+            teach_words(rows, config, folder=taught, run=options.out / "text", start=options.start)
+        else:
             _teach(stage, rows, options, stages, progress=progress)
     return taught
 

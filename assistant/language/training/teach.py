@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -59,8 +60,8 @@ def teach_words(rows: Sequence[ChatRow], config: StageConfig, *, folder: Path, r
     """
     import torch
 
-    tokenizer_folder = start if start is not None else _tokenizer_folder(rows, folder)
-    llm = _small(tokenizer_folder)
+    with _one_process():
+        llm = _small(start if start is not None else _tokenizer_folder(rows, folder))
     torch.manual_seed(config.seed)
     if start is None:
         from transformers import Qwen3ForCausalLM
@@ -72,7 +73,9 @@ def teach_words(rows: Sequence[ChatRow], config: StageConfig, *, folder: Path, r
     # Words know no CT, so conversations about different ones may share a row.
     corpus = corpus_of((replace(each, ct=None) for row in rows for each in samples_of(row, llm)), llm, config)
     train_stage(TextPass(llm.model.requires_grad_(True)), corpus, config, folder=run, pad=_pad(llm))
-    save_rounded(llm.model, folder)
+    with _one_process() as saves:
+        if saves:
+            save_rounded(llm.model, folder)
     return folder
 
 
@@ -89,8 +92,8 @@ def teach_stage(
 ) -> Path:
     """Train "sight" or "adapter" on a loaded model, on top of what `folder` holds, and write it there again.
 
-    "sight" learns from what is to be seen, "adapter" from everything. A sample that names a mask which the segmenter
-    does not answer is passed over. Returns `folder`. Raises UsageError E_STAGE_ROWS when no row teaches this stage.
+    "sight" learns from what is to be seen, "adapter" from everything. Returns `folder`. Raises UsageError E_STAGE_ROWS
+    when no row teaches this stage.
     """
     from assistant.language.llms.adapter import add_lora, has_lora
 
@@ -105,7 +108,6 @@ def teach_stage(
         for row in rows
         if config.stage == "adapter" or (row.kind == "visual" and row.ct is not None)
         for sample in samples_of(row, llm)
-        if all(name in queries for name in sample.masks)
     ]
     if not samples:
         raise UsageError(
@@ -115,10 +117,14 @@ def teach_stage(
         )
     wanted = {sample.ct for sample in samples}
     cts = {name: path for name, path in seeing.paths.items() if name in wanted}
-    tokens = ct_tokens(cts, seeing.segmenter, seeing.tokens, progress=progress)
+    with _one_process():
+        tokens = ct_tokens(cts, seeing.segmenter, seeing.tokens, progress=progress)
     corpus = corpus_of(samples, llm, config)
     train_stage(SightPass(sighted, tokens, queries), corpus, config, folder=run, pad=_pad(llm))
-    return save_teaching(sighted, llm, folder)
+    with _one_process() as saves:
+        if saves:
+            save_teaching(sighted, llm, folder)
+    return folder
 
 
 def corpus_of(samples: Iterable[Sample], llm: LoadedLLM, config: StageConfig) -> Corpus:
@@ -162,6 +168,16 @@ def save_teaching(sighted: SightedLM, llm: LoadedLLM, folder: Path) -> Path:
     if has_lora(llm.model):
         save_adapter(llm.model, folder / ADAPTER_FOLDER)
     return folder
+
+
+@contextmanager
+def _one_process() -> Iterator[bool]:
+    """Of several processes the first goes ahead and the others follow; True for the first."""
+    from accelerate import PartialState
+
+    state = PartialState()
+    with state.main_process_first():
+        yield state.is_main_process
 
 
 def is_small(llm: LoadedLLM) -> bool:
