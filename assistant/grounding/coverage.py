@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from assistant.grounding.lexicon import is_lesion, plain, spoken
 from assistant.grounding.numbers import readings
 from assistant.grounding.page import Claim
-from assistant.grounding.words import NUMBER_WORDS, RELATIONAL, SEVERAL
+from assistant.grounding.words import NUMBER_WORDS, RELATIONAL, SEVERAL, UNNAMED
 from assistant.records import Finding, Measurement, Status
 from vision.structures import by_name
 
@@ -68,6 +68,8 @@ def _number(claim: Claim, finding: Finding, related: Sequence[Finding]) -> bool:
     ids = {other.id for other in related}
     between = [m for other in related for m in other.measurements if m.quantity.startswith(RELATIONAL)]
     own = [m for m in finding.measurements if not m.quantity.startswith(RELATIONAL)]
+    if not claim.quantity:
+        own = [m for m in own if m.unit not in UNNAMED or m.quantity.startswith(UNNAMED[m.unit])]
     return states(claim, [*own, *(m for m in between if _other(m) in (*ids, ""))])
 
 

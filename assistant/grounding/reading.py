@@ -41,6 +41,7 @@ _UNIT = rf"(?:\s?({_UNITS})(?![a-z0-9²³]))"
 _NUMBER = re.compile(rf"({_DIGITS}){_UNIT}?(?!\w)")
 _PAIR = re.compile(rf"({_DIGITS}){_UNIT}?\s?(?:x|by)\s?(\d+(?:,\d{{3}})*(?:\.\d+)?){_UNIT}")
 _SPAN = re.compile(rf"({_DIGITS})(?= ?(?:to|and|-) ?(?:\d+(?:,\d{{3}})*(?:\.\d+)?){_UNIT})")
+_TO = re.compile(r" ?(?:to|and|-) ?(?=\d|$)")
 _COUNT_WORD = rf"\b({'|'.join(words.NUMBER_WORDS)}|{'|'.join(words.SEVERAL)}|both|\d+)"
 _COUNTED = re.compile(rf"{_COUNT_WORD} {ADJECTIVES}$")
 _COUNTED_ALL = re.compile(rf"{_COUNT_WORD} (?:structures|organs)\b")
@@ -61,7 +62,8 @@ def read(sentence: str, *, lexicon: Lexicon) -> Reading:
     page = Page(_PERCENTILE.sub(r"p\1", plain(sentence)))
     page.refuse(words.FORBIDDEN, "is never covered by a record")
     page.claims += [Claim("range", (match[1],), *match.span()) for match in page.take(words.RANGE)]
-    page.take(words.NEUTRAL)
+    ranges = [(claim.start, claim.end, words.NORMAL) for claim in page.claims]
+    ranges += [(*match.span(), words.NORMAL) for match in page.take(words.NEUTRAL) if "normal range" in match.group()]
     page.claims += [Claim("no_size", (), *match.span()) for match in page.take(words.NO_SIZE)]
     page.claims += [_cut(match) for match in page.take(words.CUT)]
     not_assessable = page.take(words.NOT_ASSESSABLE)
@@ -71,7 +73,9 @@ def read(sentence: str, *, lexicon: Lexicon) -> Reading:
     comparisons = _comparisons(page, subjects)
     _sites(page)
     _counts(page, subjects)
-    _numbers(page)
+    _numbers(page, ranges)
+    if comparisons:
+        page.claims = [_of_comparison(claim) for claim in page.claims]
     claims = tuple(bound(claim, subjects, page.text) for claim in page.claims)
     standing, carried = _standing(page, subjects, not_assessable=not_assessable, claims=claims)
     page.refuse(words.DIRECTION, "is not covered")
@@ -138,12 +142,20 @@ def _comparisons(page: Page, subjects: list[Mention]) -> tuple[Comparison, ...]:
     return tuple(comparisons)
 
 
+def _of_comparison(claim: Claim) -> Claim:
+    """A number beside 'larger than' is of what is compared, unless it is said to be another."""
+    unnamed = claim.kind == "number" and not claim.quantity and claim.value[1] != "1"
+    return replace(claim, quantity=("volume", "long_axis")) if unnamed else claim
+
+
 def _sites(page: Page) -> None:
     for match in page.take(words.SEGMENTS):
         numbers = re.findall(r"\d+|[iv]+", match[1])
         page.claims.append(Claim("segments", tuple(str(words.ROMAN.get(n, n)) for n in numbers), *match.span()))
     for match in page.take(words.SLICES):
         page.claims.append(Claim("slices", tuple(n for n in match.groups() if n), *match.span()))
+        if words.NO_PLACE.search(match.string[: match.start()]) or _is_factor(match):
+            page.uncovered.append(f"'{match.group()}' is no value")
     page.claims += [Claim("confidence", (match[1],), *match.span()) for match in page.take(words.CONFIDENCE)]
     page.claims += [Claim("part", (match.group(),), *match.span()) for match in page.take(words.PART)]
     page.claims += [Claim("side", (match[1],), *match.span()) for match in page.take(words.SIDE)]
@@ -160,22 +172,32 @@ def _counts(page: Page, subjects: list[Mention]) -> None:
     page.refuse(_SPELLED, "counts nothing that is on record")
 
 
-def _numbers(page: Page) -> None:
+Named = tuple[int, int, tuple[str, ...]]
+"""Where words name the quantity of the numbers near them, and which."""
+
+
+def _numbers(page: Page, ranges: list[Named]) -> None:
     before = page.text
     quantities = [(*match.span(), names) for pattern, names in words.QUANTITIES for match in pattern.finditer(before)]
+    quantities += ranges
     for match in page.take(_PAIR):
         unit = UNIT_WORDS[match[4]]
         first = UNIT_WORDS[match[2]] if match[2] else unit
         page.claims.append(
             Claim("pair", (match[1].replace(",", ""), first, match[3].replace(",", ""), unit), *match.span())
         )
+    spans: list[Named] = []
     for match in page.take(_SPAN):
         claim = Claim("number", (match[1].replace(",", ""), UNIT_WORDS[match[2]]), *match.span())
-        page.claims.append(replace(claim, quantity=_quantity(claim, before, quantities)))
+        spans.append((*match.span(), _quantity(claim, before, quantities)))
+        page.claims.append(replace(claim, quantity=_lower(spans[-1], before)))
     for match in page.take(_NUMBER):
         unit = UNIT_WORDS[match[2]] if match[2] else "1"
         claim = Claim("number", (match[1].replace(",", ""), unit), *match.span())
-        page.claims.append(replace(claim, quantity=_quantity(claim, before, quantities)))
+        spans.append((*match.span(), _of_span(claim, before, spans) or _quantity(claim, before, quantities)))
+        page.claims.append(replace(claim, quantity=_lower(spans[-1], before)))
+        if _is_factor(match) or (unit != "1" and words.IN_PLACE.search(match.string[: match.start()])):
+            page.uncovered.append(f"'{match.group()}' stands where no value belongs")
     if any(names == ("contact",) for _, _, names in quantities) and not any(
         c.quantity == ("contact",) for c in page.claims
     ):
@@ -183,7 +205,27 @@ def _numbers(page: Page) -> None:
     page.refuse(re.compile(r"(?!p5\b|p95\b)(?<!\S)\S*\d\S*"), "is a number that no record covers")
 
 
-def _quantity(claim: Claim, text: str, quantities: list[tuple[int, int, tuple[str, ...]]]) -> tuple[str, ...]:
+def _is_factor(match: re.Match[str]) -> bool:
+    """Whether something stands beside a 'x' without being half of a pair of lengths."""
+    before, after = match.string[: match.start()], match.string[match.end() :]
+    return bool(words.TIMES_BEFORE.search(before) or words.TIMES_AFTER.match(after))
+
+
+def _of_span(claim: Claim, text: str, spans: list[Named]) -> tuple[str, ...]:
+    """The quantity of the second number of a span, of a normal range its upper bound; none for any other number."""
+    for _, end, names in spans:
+        if end <= claim.start and _TO.fullmatch(text, end, claim.start):
+            return names[1:] if names == words.NORMAL else names
+    return ()
+
+
+def _lower(number: Named, text: str) -> tuple[str, ...]:
+    """The quantity of a number; of a normal range with two bounds that of the lower one for the first."""
+    _, end, names = number
+    return names[:1] if names == words.NORMAL and _TO.match(text, end) else names
+
+
+def _quantity(claim: Claim, text: str, quantities: list[Named]) -> tuple[str, ...]:
     """The quantity that words next to a number give it: right after it, or before it with no number between."""
     for start, _, names in quantities:
         if start >= claim.end and _AFTER_NUMBER.fullmatch(text[claim.end : start]):

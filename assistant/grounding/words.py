@@ -89,6 +89,13 @@ SEGMENTS = re.compile(
     rf"\b(?:couinaud |liver |hepatic )?segments? ({_SEGMENT}(?:(?:, and |, | and |/|-| to ){_SEGMENT})*)"
 )
 SLICES = re.compile(r"\b(?:between )?slices? (?:number )?(\d+)(?:(?: ?- ?| to | and | through )(\d+))?\b")
+NO_PLACE = re.compile(
+    r"\b(?:is|are|was|were|of|measures?|x|by|volume|attenuation|confidence|deviation|axis|product|length):? ?$"
+)
+"""Before slices or segments that stand where a value belongs ('the volume is slice 3')."""
+IN_PLACE = re.compile(r"\b(?:in|on|inside) (?:the |a )?$")
+"""Before a value that stands where a place belongs ('lies in 3 mL')."""
+TIMES_BEFORE, TIMES_AFTER = re.compile(r"\bx ?$"), re.compile(r" ?x\b")
 CONFIDENCE = re.compile(r"\bconfidence(?: of| is| score|:)? (\d+(?:\.\d+)?%?)")
 PART = _any(
     r"(?:upper|lower) pole", r"interpolar region", r"uncinate process", r"(?:left|right|caudate|quadrate) lobe",
@@ -105,6 +112,8 @@ QUANTITIES: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
     (_any(r"volumes?"), ("volume",)),
     (_any(r"short(?:est)? (?:axis|axes|diameter)"), ("short_axis",)),
     (_any(r"long(?:est)? (?:axis|axes|diameter)", r"(?<!short )(?<!shortest )diameter"), ("long_axis",)),
+    (_any(r"length"), ("extent",)),
+    (_any(r"confidence"), ("confidence",)),
     (_any(r"count", r"number of"), ("count",)),
     (_any(r"who", r"product"), ("who",)),
     (_any(r"standard deviation", r"sd"), ("hu_sd",)),
@@ -117,5 +126,13 @@ QUANTITIES: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
     (_any(r"ratio"), ("ratio",)),
     (_any(r"differ\w*", r"difference"), ("difference",)),
 )
+NORMAL = ("normal_low", "normal_high")
+UNNAMED = {
+    "mL": ("volume",),
+    "mm": ("long_axis", "short_axis", "extent"),
+    "mm2": ("who",),
+    "HU": ("hu_mean", "hu_p50"),
+}
+"""The quantities that a number with this unit can be when no word says which; of other units any."""
 RELATIONAL = ("distance", "contact", "ratio", "difference")
 """Quantities between two structures: recorded with one, true of both."""
