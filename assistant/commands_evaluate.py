@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +14,6 @@ from assistant.model_option import ModelName
 from assistant.terminal import print_json, print_table, progress_bar, tell
 
 if TYPE_CHECKING:
-    from assistant.language.evaluation.requests import RequestScore
     from vision.benchmark import CaseResult, EvaluationCase
     from vision.segmenter import Segmenter
 
@@ -190,11 +189,11 @@ def requests(
 ) -> None:
     """Score the planner on free-text requests: which name exactly the structures wanted."""
     from assistant.api import default_planner
-    from assistant.language.evaluation.requests import read_requests, score_requests
+    from assistant.language.evaluation.requests import read_requests, requests_json, score_requests
 
     score = score_requests(read_requests(file), default_planner())
     if json:
-        print_json(_plain(score))
+        print_json(requests_json(score))
         return
     typer.echo(
         f"{score.right} of {score.n} requests name exactly the structures wanted: {score.share:.1%} "
@@ -224,6 +223,9 @@ def language(
     most: Annotated[int, typer.Option(help="Questions of each kind at most.")] = 1_000_000,
     load_in_4bit: LoadIn4Bit = False,
     load_in_8bit: LoadIn8Bit = False,
+    cts: Annotated[
+        list[Path] | None, typer.Option(help="Folder of the CTs that conversations name; else beside --data.")
+    ] = None,
     model: ModelName = None,
     out: Annotated[Path | None, typer.Option(help="Write tables (CSV) and language.json there.")] = None,
     json: JSONFlag = False,
@@ -244,6 +246,7 @@ def language(
         form="free" if free else "choice",
         most=most,
         model=model,
+        cts=tuple(cts or ()),
         tokens=None if out is None else out / "ct_tokens",
     )
     with progress_bar() as progress:
@@ -283,18 +286,3 @@ def _segmenter(model: str | None) -> Segmenter:
     from assistant.api import default_segmenter, named_segmenter
 
     return default_segmenter() if model is None else named_segmenter(model)
-
-
-def _plain(score: RequestScore) -> dict[str, Any]:
-    """A score as JSON values."""
-    return {
-        "planner": score.planner,
-        "n": score.n,
-        "right": score.right,
-        "share": score.share,
-        "interval": [score.low, score.high],
-        "misses": [
-            {"text": miss.request.text, "wanted": sorted(miss.request.wanted), "found": sorted(miss.found)}
-            for miss in score.misses
-        ],
-    }

@@ -64,6 +64,9 @@ def language(
     ] = None,
     load_in_4bit: LoadIn4Bit = False,
     load_in_8bit: LoadIn8Bit = False,
+    cts: Annotated[
+        list[Path] | None, typer.Option(help="Folder of the CTs that conversations name; else beside --data.")
+    ] = None,
     model: ModelName = None,
     seed: Annotated[int, typer.Option(help="Of weights and order.")] = 0,
 ) -> None:
@@ -81,6 +84,7 @@ def language(
         seed=seed,
         quantisation=chosen_quantisation(llm, in_4bit=load_in_4bit, in_8bit=load_in_8bit),
         model=model,
+        cts=tuple(cts or ()),
     )
     with progress_bar() as progress:
         tell(f"Saved {train_language(options, progress=progress)}")

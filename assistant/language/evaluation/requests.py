@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from assistant.plan import Memory, Planner
 from vision.errors import InputRefused, UsageError
@@ -125,3 +126,18 @@ def score_requests(requests: Iterable[Request], planner: Planner) -> RequestScor
     right = len(asked) - len(misses)
     interval = binomtest(right, len(asked)).proportion_ci(confidence_level=0.95, method="wilson")
     return RequestScore(planner.name, len(asked), right, interval.low, interval.high, tuple(misses))
+
+
+def requests_json(score: RequestScore) -> dict[str, Any]:
+    """A score as JSON values, with every request that was missed."""
+    return {
+        "planner": score.planner,
+        "n": score.n,
+        "right": score.right,
+        "share": score.share,
+        "interval": [score.low, score.high],
+        "misses": [
+            {"text": miss.request.text, "wanted": sorted(miss.request.wanted), "found": sorted(miss.found)}
+            for miss in score.misses
+        ],
+    }

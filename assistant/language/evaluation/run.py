@@ -55,6 +55,8 @@ class EvaluationOptions:
     form: Literal["choice", "free"] = "choice"
     most: int = 1_000_000
     model: str | None = None
+    cts: tuple[Path, ...] = ()
+    """Folders in which the CTs lie that the conversations name; without any, beside the conversations."""
     tokens: Path | None = None
     """Where CT tokens are kept; without it they are made anew."""
 
@@ -141,7 +143,7 @@ def _visual(
     rows: Sequence[ChatRow], taught: TaughtLLM, options: EvaluationOptions, left_out: list[str], progress: Progress
 ) -> VisualScore | None:
     from assistant.language.evaluation.visual import score_visual, visual_tasks
-    from assistant.language.training.ct_tokens import ct_tokens
+    from assistant.language.training.ct_tokens import ct_tokens, find_cts
 
     tasks = visual_tasks(rows, taught)
     if not tasks:
@@ -149,7 +151,8 @@ def _visual(
     if taught.sighted is None:
         left_out.append("Visual questions: this language model was taught no sight.")
         return None
-    paths = {str(task.sample.ct): Path(str(task.sample.ct)) for task in tasks}
+    folders = options.cts or tuple(path.parent for path in options.data)
+    paths = find_cts((str(task.sample.ct) for task in tasks), folders)
     with _token_folder(options) as folder:
         tokens = ct_tokens(paths, _segmenter(options), folder, progress=progress)
     return score_visual(tasks, taught, tokens, progress=progress)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from vision.errors import UsageError, WeightsError
+from vision.errors import InputRefused, UsageError, WeightsError
 from vision.io import load_ct
 from vision.io.files.atomic import write_bytes
 from vision.models.coarse_to_fine.segmenter import UniversalSegmenter
@@ -22,39 +22,61 @@ from vision.segmenter import Progress, no_progress
 if TYPE_CHECKING:
     from vision.segmenter import Segmenter
 
-_TENSORS = ("latents", "positions_mm", "pooled", "presence")
+_TENSORS = ("latents", "positions_mm", "pooled", "presence", "volumes_ml", "centres_mm")
+
+
+def find_cts(names: Iterable[str], folders: Sequence[Path]) -> dict[str, Path]:
+    """Where each CT lies that conversations name: in the first of some folders that has it.
+
+    Raises InputRefused E_NOT_FOUND for one that none has.
+    """
+    found = {}
+    for name in dict.fromkeys(names):
+        path = next((folder / name for folder in folders if (folder / name).exists()), None)
+        if path is None:
+            raise InputRefused(
+                "E_NOT_FOUND", "A CT that the conversations are about does not exist.", "Name its folder with --cts."
+            )
+        found[name] = path
+    return found
 
 
 def ct_tokens(
     paths: Mapping[str, Path], segmenter: UniversalSegmenter, folder: Path, *, progress: Progress = no_progress
 ) -> dict[str, CTTokens]:
-    """The tokens of each CT by its id, read from `folder` or made and kept there.
-
-    A file is called by a digest of id and weights, so that no name of a CT is kept and other weights make new ones.
-    Raises what opening a CT raises.
-    """
+    """The tokens of each CT by its name, read from `folder` or made and kept there. Raises what opening a CT raises."""
     found = {}
     for number, (name, path) in enumerate(paths.items()):
         progress("CT tokens", number / len(paths))
-        file = token_file(folder, name, segmenter)
+        file = token_file(folder, path, segmenter)
         if not file.is_file():
             write_tokens(file, segmenter.tokens(segmenter.encode(load_ct(path))))
         found[name] = read_tokens(file)
     return found
 
 
-def token_file(folder: Path, name: str, segmenter: UniversalSegmenter) -> Path:
-    """Where the tokens of a CT are kept; the segmenter's name holds its checksum, and the device after ' on '."""
-    weights = segmenter.name.partition(" on ")[0]
-    return folder / f"{hashlib.sha256(f'{weights}|{name}'.encode()).hexdigest()[:32]}.safetensors"
+def token_file(folder: Path, path: Path, segmenter: UniversalSegmenter) -> Path:
+    """Where the tokens of a CT are kept: under a digest of its place, size and time, and of the weights.
+
+    So no name of a CT is kept, and a CT or weights that changed make new tokens.
+    """
+    # The segmenter's name holds its checksum, and the device after ' on '.
+    weights, file = segmenter.name.partition(" on ")[0], path.stat()
+    told = f"{weights}|{path.resolve()}|{file.st_size}|{file.st_mtime_ns}"
+    return folder / f"{hashlib.sha256(told.encode()).hexdigest()[:32]}.safetensors"
 
 
 def write_tokens(file: Path, tokens: CTTokens) -> Path:
     """Write the tokens of one CT whole or not at all. Raises as `write_atomically`."""
-    tensors = {"latents": tokens.latents, "positions_mm": tokens.positions_mm, "pooled": tokens.pooled}
-    plain = {
-        name: tensor.float().cpu().contiguous() for name, tensor in (tensors | {"presence": tokens.presence}).items()
+    tensors = {
+        "latents": tokens.latents,
+        "positions_mm": tokens.positions_mm,
+        "pooled": tokens.pooled,
+        "presence": tokens.presence,
+        "volumes_ml": tokens.volumes_ml,
+        "centres_mm": tokens.centres_mm,
     }
+    plain = {name: tensor.float().cpu().contiguous() for name, tensor in tensors.items()}
     return write_bytes(file, save(plain, metadata={"structures": json.dumps(tokens.structures)}))
 
 
@@ -80,6 +102,8 @@ def without_sight(tokens: CTTokens) -> CTTokens:
         structures=tokens.structures,
         pooled=tokens.pooled.new_zeros(tokens.pooled.shape),
         presence=tokens.presence.new_zeros(tokens.presence.shape),
+        volumes_ml=tokens.volumes_ml.new_zeros(tokens.volumes_ml.shape),
+        centres_mm=tokens.centres_mm.new_zeros(tokens.centres_mm.shape),
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from assistant.language.llms.folder import EMBEDDED, LANGUAGE_EXTRA
 from assistant.language.training.rows import ChatRow, read_rows
-from vision.errors import InputRefused, UsageError
+from vision.errors import UsageError
 from vision.extras import require_packages
 from vision.segmenter import Progress, no_progress
 
@@ -45,6 +45,8 @@ class LanguageOptions:
     seed: int = 0
     quantisation: Literal["none", "4bit", "8bit"] = "none"
     model: str | None = None
+    cts: tuple[Path, ...] = ()
+    """Folders in which the CTs lie that the conversations name; without any, beside the conversations."""
 
 
 def train_language(options: LanguageOptions, *, progress: Progress = no_progress) -> Path:
@@ -133,16 +135,12 @@ def _loaded(options: LanguageOptions, taught: Path) -> LoadedLLM:
 
 def _seeing(rows: Sequence[ChatRow], options: LanguageOptions) -> Seeing:
     from assistant.api import default_segmenter, named_segmenter
-    from assistant.language.training.ct_tokens import require_universal
+    from assistant.language.training.ct_tokens import find_cts, require_universal
     from assistant.language.training.teach import Seeing
 
     segmenter = default_segmenter() if options.model is None else named_segmenter(options.model)
-    names = dict.fromkeys(row.ct for row in rows if row.ct is not None)
-    paths = {name: Path(name) for name in names}
-    if not all(path.exists() for path in paths.values()):
-        raise InputRefused(
-            "E_NOT_FOUND", "A CT that the conversations are about does not exist.", "Make the conversations again."
-        )
+    folders = options.cts or tuple(path.parent for path in options.data)
+    paths = find_cts((row.ct for row in rows if row.ct is not None), folders)
     return Seeing(require_universal(segmenter), paths, options.out / "ct_tokens")
 
 

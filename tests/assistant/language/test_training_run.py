@@ -25,7 +25,7 @@ def options_of(folder: Path, **changes: Any) -> LanguageOptions:
     return LanguageOptions(**{**plain, **changes})
 
 
-def write_rows(folder: Path, *, ct: Path | None = None) -> None:
+def write_rows(folder: Path, *, ct: str | None = None) -> None:
     rows = []
     for name, spoken in (("liver", "liver"), ("spleen", "spleen"), ("kidney_left", "left kidney")) * 4:
         call = {"name": "segment", "arguments": {"structures": [name]}}
@@ -45,7 +45,7 @@ def write_rows(folder: Path, *, ct: Path | None = None) -> None:
             rows.append({**common, "messages": plan, "split": split, "kind": "plan"})
             rows.append({**common, "messages": plan + words, "split": split, "kind": "words"})
             if ct is not None:
-                rows.append({**common, "messages": seen, "split": split, "kind": "visual", "ct": str(ct)})
+                rows.append({**common, "messages": seen, "split": split, "kind": "visual", "ct": ct})
     (folder / "chat.jsonl").write_text("\n".join(map(json.dumps, rows)))
 
 
@@ -101,7 +101,7 @@ def test_stages_share_the_minutes_and_large_models_learn_slowly(tmp_path: Path) 
 
 @pytest.mark.usefixtures("tiny_sizes")
 def test_a_ct_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    write_rows(tmp_path, ct=tmp_path / "none.nii.gz")
+    write_rows(tmp_path, ct="none.nii.gz")
     save_tiny(tmp_path / "lm")
     with pytest.raises(InputRefused, match=r"E_NOT_FOUND.*CT"):
         train_language(options_of(tmp_path, llm=str(tmp_path / "lm")))
@@ -128,7 +128,7 @@ def test_a_tiny_run_goes_from_rows_to_a_model_that_is_measured(tmp_path: Path) -
 
     case = tmp_path / "phantom"
     write_phantom_case(case, seed=5, spacing_mm=(6.0, 6.0, 6.0))
-    write_rows(tmp_path, ct=case / "ct.nii.gz")
+    write_rows(tmp_path, ct="phantom/ct.nii.gz")
     folder = train_language(options_of(tmp_path))
     names = {file.name for file in folder.iterdir()}
     assert {"config.json", ROUNDED_FILE, "tokenizer.json", "sight.safetensors", "sight.json", "adapter"} <= names
@@ -157,7 +157,7 @@ def test_a_language_model_of_another_family_is_taught_beside_itself(tmp_path: Pa
     from vision.training.phantoms import write_phantom_case
 
     write_phantom_case(tmp_path / "phantom", seed=5, spacing_mm=(6.0, 6.0, 6.0))
-    write_rows(tmp_path, ct=tmp_path / "phantom" / "ct.nii.gz")
+    write_rows(tmp_path, ct="phantom/ct.nii.gz")
     save_tiny(tmp_path / "lm", architecture)
     before = {file.name: file.read_bytes() for file in (tmp_path / "lm").iterdir()}
     folder = train_language(options_of(tmp_path, llm=str(tmp_path / "lm")))

@@ -18,6 +18,7 @@ from assistant.language.llms.tiny import tiny_llm, tiny_tokenizer
 from assistant.language.messages import plan_messages
 from assistant.language.training.ct_tokens import (
     ct_tokens,
+    find_cts,
     query_vectors,
     read_tokens,
     require_universal,
@@ -34,7 +35,7 @@ from assistant.language.wording import words_messages
 from assistant.plan import Memory, SkillCall
 from tests.assistant.language.sighted import MASK, ct, sighted
 from tests.assistant.language.test_llms_chat import DROPPING, GEMMA_LIKE, HERMES_LIKE, LLAMA_LIKE, MISTRAL_LIKE
-from vision.errors import UsageError, WeightsError
+from vision.errors import InputRefused, UsageError, WeightsError
 from vision.models.coarse_to_fine.segmenter import UniversalSegmenter
 from vision.models.universal.network import UniversalConfig, UniversalNetwork
 from vision.segmenter import Segmenter
@@ -60,6 +61,9 @@ def segmenter() -> UniversalSegmenter:
     return UniversalSegmenter(UniversalNetwork(config), name="tiny (0123abcd)", answered=("liver", "spleen"))
 
 
+PARTS = ("latents", "positions_mm", "pooled", "presence", "volumes_ml", "centres_mm")
+
+
 def row_of(*messages: ChatMessage, ct: str | None = None) -> ChatRow:
     return ChatRow(messages, ct, skill="segment", template="t", split="train", kind="words")
 
@@ -68,21 +72,30 @@ def test_tokens_return_from_the_disk_as_they_were(tmp_path: Path) -> None:
     tokens = ct(3)
     again = read_tokens(write_tokens(tmp_path / "a.safetensors", tokens))
     assert again.structures == tokens.structures
-    for name in ("latents", "positions_mm", "pooled", "presence"):
+    for name in PARTS:
         assert torch.equal(again.__dict__[name], tokens.__dict__[name])
 
 
-def test_kept_tokens_are_found_by_id_and_weights_alone(tmp_path: Path, segmenter: UniversalSegmenter) -> None:
-    file = token_file(tmp_path, "Müller, Anna", segmenter)
-    assert "ller" not in file.name
-    assert file != token_file(tmp_path, "another", segmenter)
-    other = UniversalSegmenter(segmenter.network, name="tiny (ffffffff)")
-    assert file != token_file(tmp_path, "Müller, Anna", other)
+def test_kept_tokens_are_found_by_ct_and_weights_alone(tmp_path: Path, segmenter: UniversalSegmenter) -> None:
+    path = tmp_path / "Anna Miller.nii.gz"
+    path.write_bytes(b"no CT: whoever opened it would say so")
+    file = token_file(tmp_path, path, segmenter)
+    assert "Miller" not in file.name
+    assert file != token_file(tmp_path, path, UniversalSegmenter(segmenter.network, name="tiny (ffffffff)"))
     write_tokens(file, ct(1))
-    # The CT itself is not opened again: it is not even there.
-    assert torch.equal(
-        ct_tokens({"Müller, Anna": tmp_path / "none"}, segmenter, tmp_path)["Müller, Anna"].pooled, ct(1).pooled
-    )
+    assert torch.equal(ct_tokens({"a": path}, segmenter, tmp_path)["a"].pooled, ct(1).pooled)
+    path.write_bytes(b"changed")
+    assert file != token_file(tmp_path, path, segmenter)
+
+
+def test_cts_are_looked_for_in_every_folder(tmp_path: Path) -> None:
+    for name in ("a/one", "b/one", "b/two"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    folders = (tmp_path / "a", tmp_path / "b")
+    assert find_cts(["one", "two"], folders) == {"one": tmp_path / "a" / "one", "two": tmp_path / "b" / "two"}
+    with pytest.raises(InputRefused, match=r"E_NOT_FOUND.*CT"):
+        find_cts(["three"], folders)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x80\x02"])
@@ -101,7 +114,7 @@ def test_tokens_whose_parts_do_not_belong_together_are_refused(tmp_path: Path) -
 def test_zeroed_tokens_keep_names_and_shapes_and_nothing_else() -> None:
     zeroed = without_sight(ct(1))
     assert zeroed.structures == ct(1).structures
-    for name in ("latents", "positions_mm", "pooled", "presence"):
+    for name in PARTS:
         assert zeroed.__dict__[name].shape == ct(1).__dict__[name].shape
         assert not zeroed.__dict__[name].any()
 
