@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from tests.vision.test_coarse_to_fine import BALL, GRIDS, tiny_network
 from tests.vision.threshold_network import CPU, ball_ct, threshold_segmenter
 from vision.geometry import CTVolume, Grid, resample
+from vision.measure import centroid_mm
 from vision.models.calibration import IDENTITY, calibrate
 from vision.models.coarse_to_fine import UniversalSegmenter, load_universal, look, sampling
 from vision.models.coarse_to_fine.look import find_body
@@ -204,6 +205,19 @@ def test_a_structure_token_is_the_mean_of_the_features_under_it() -> None:
     assert 100 < float(hu) < 275
     assert tokens.presence[0] > 0.95
     assert tokens.presence[1] < 0.05
+
+
+def test_a_structure_token_knows_size_and_place() -> None:
+    segmenter = threshold_segmenter("liver", "aorta")
+    encoding = segmenter.encode(ball_ct(GRIDS["coarse"], BALL))
+    tokens = segmenter.tokens(encoding)
+    mask = segmenter.segment(encoding, "liver")
+    centre = centroid_mm(mask)
+    assert centre is not None
+    assert float(tokens.volumes_ml[0]) == pytest.approx(mask.count * mask.grid.voxel_ml, rel=0.1)
+    assert tokens.centres_mm[0].numpy() == pytest.approx(np.asarray(centre), abs=2.0)
+    assert tokens.volumes_ml[1] == 0
+    assert tokens.centres_mm[1].numpy() == pytest.approx(tokens.positions_mm.mean(0).numpy(), abs=1e-3)
 
 
 def test_order_facts_come_from_the_coarse_look() -> None:

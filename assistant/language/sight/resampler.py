@@ -15,12 +15,15 @@ from vision.models.coarse_to_fine.tokens import CTTokens
 
 WAVELENGTHS_MM = (1600.0, 800.0, 400.0, 200.0, 100.0, 50.0)
 """From twice the longest body to half a cell of the lattice."""
+LARGE_LOG_ML = 7.3
+"""Logarithm of a liver's 1,500 mL."""
 
 
 class Resampler(nn.Module):
     """Tokens of CTs -> `latents` vectors each that read all of them (a perceiver), then one per structure.
 
-    A lattice token knows its position in mm from the middle of its CT; a structure's token its name and presence.
+    A lattice token knows its position in mm from the middle of its CT; a structure's token its name, its presence, its
+    size, and its place where it has one.
     """
 
     def __init__(self, config: SightConfig) -> None:
@@ -32,7 +35,7 @@ class Resampler(nn.Module):
         self.lattice = nn.Sequential(nn.LayerNorm(config.token_width), nn.Linear(config.token_width, width))
         self.position = nn.Linear(6 * len(WAVELENGTHS_MM), width)
         self.pooled = nn.Sequential(nn.LayerNorm(config.pooled_width), nn.Linear(config.pooled_width, width))
-        self.presence = nn.Linear(1, width)
+        self.facts = nn.Linear(2, width)
         self.structure = nn.Embedding(len(config.structures), width)
         self.norm = nn.LayerNorm(width)
         self.readers = nn.ModuleList(_Reader(width, heads=config.heads) for _ in range(config.depth))
@@ -74,9 +77,10 @@ class Resampler(nn.Module):
         kept = [[place for place, name in enumerate(ct.structures) if name in self.rows] for ct in cts]
         names = [[self.rows[ct.structures[place]] for place in places] for ct, places in zip(cts, kept, strict=True)]
         pooled = self._padded([ct.pooled[places] for ct, places in zip(cts, kept, strict=True)])
-        presence = self._padded([ct.presence[places, None] for ct, places in zip(cts, kept, strict=True)])
+        facts = self._padded([_facts(ct)[places] for ct, places in zip(cts, kept, strict=True)])
+        where = self._padded([_places(ct)[places] for ct, places in zip(cts, kept, strict=True)])
         rows = pad_sequence([self._index(each) for each in names], batch_first=True)
-        tokens = self.pooled(pooled) + self.presence(presence) + self.structure(rows)
+        tokens = self.pooled(pooled) + self.facts(facts) + self.position(where) + self.structure(rows)
         return self.norm(tokens), self._known([len(places) for places in kept])
 
     def _padded(self, rows: Sequence[Tensor]) -> Tensor:
@@ -106,6 +110,16 @@ class _Reader(nn.Module):
         all_known = torch.cat((known, known.new_ones(latents.shape[:2])), 1)
         latents = latents + self.attention(query, keys, values, known=all_known)
         return latents + self.mlp(latents)
+
+
+def _facts(ct: CTTokens) -> Tensor:
+    """(S, 2): presence, and size as a logarithm, about 1 for a liver."""
+    return torch.stack((ct.presence, ct.volumes_ml.log1p() / LARGE_LOG_ML), -1)
+
+
+def _places(ct: CTTokens) -> Tensor:
+    """(S, 36) of the centres from the middle of the CT, zeros for what is nowhere."""
+    return fourier(ct.centres_mm - ct.positions_mm.mean(0)) * (ct.volumes_ml > 0)[:, None]
 
 
 def fourier(positions_mm: Tensor) -> Tensor:

@@ -29,6 +29,8 @@ def ct(seed: int, *, structures: tuple[str, ...] = STRUCTURES, lattice: int = 12
         structures=structures,
         pooled=torch.randn(len(structures), 6, generator=random),
         presence=torch.rand(len(structures), generator=random),
+        volumes_ml=1500 * torch.rand(len(structures), generator=random) + 1,
+        centres_mm=150 * torch.randn(len(structures), 3, generator=random),
     )
 
 

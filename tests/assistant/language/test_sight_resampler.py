@@ -51,6 +51,8 @@ def test_a_structure_is_told_by_its_name_wherever_it_stands() -> None:
         structures=tuple(whole.structures[place] for place in order),
         pooled=whole.pooled[order],
         presence=whole.presence[order],
+        volumes_ml=whole.volumes_ml[order],
+        centres_mm=whole.centres_mm[order],
     )
     renamed = replace(whole, structures=("liver", "spleen", "stomach"))
     values = [resampler()([each]).values[0] for each in (whole, turned, renamed)]
@@ -59,7 +61,7 @@ def test_a_structure_is_told_by_its_name_wherever_it_stands() -> None:
     assert not torch.allclose(values[0][6], values[2][6], atol=1e-2)
 
 
-@pytest.mark.parametrize("field", ["latents", "positions_mm", "pooled", "presence"])
+@pytest.mark.parametrize("field", ["latents", "positions_mm", "pooled", "presence", "volumes_ml", "centres_mm"])
 def test_everything_of_a_ct_reaches_what_is_seen(field: str) -> None:
     whole = ct(1)
     changed = replace(whole, **{field: whole.__dict__[field].flip(0)})
@@ -68,8 +70,15 @@ def test_everything_of_a_ct_reaches_what_is_seen(field: str) -> None:
 
 def test_the_scanners_origin_changes_nothing() -> None:
     here = ct(1)
-    there = replace(here, positions_mm=here.positions_mm + torch.tensor([500.0, -80.0, 1250.0]))
+    moved = torch.tensor([500.0, -80.0, 1250.0])
+    there = replace(here, positions_mm=here.positions_mm + moved, centres_mm=here.centres_mm + moved)
     assert torch.allclose(resampler()([here]).values, resampler()([there]).values, atol=1e-4)
+
+
+def test_what_is_nowhere_has_no_place() -> None:
+    here = replace(ct(1), volumes_ml=torch.zeros(3))
+    there = replace(here, centres_mm=here.centres_mm + 100)
+    assert torch.equal(resampler()([here]).values, resampler()([there]).values)
 
 
 def test_a_batch_of_two_equals_two_of_one() -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vision.geometry import Grid
 from vision.models.coarse_to_fine.look import Look
 
 LATTICE = (4, 4, 6)
@@ -20,23 +21,30 @@ LATTICE = (4, 4, 6)
 class CTTokens:
     """`latents` (N, C) float32 of the bottleneck on a lattice over the body, and where each lies: `positions_mm` (N, 3)
     RAS+. `pooled` (S, W) float32: the decoded features averaged under the probability of each of `structures`, with
-    their `presence` (S,), the largest probability within the body."""
+    their `presence` (S,), the largest probability within the body, the `volumes_ml` (S,) and the `centres_mm` (S, 3)
+    RAS+ of where it is at least a half: an average tells neither. What is nowhere lies in the middle of the CT."""
 
     latents: Tensor
     positions_mm: Tensor
     structures: tuple[str, ...]
     pooled: Tensor
     presence: Tensor
+    volumes_ml: Tensor
+    centres_mm: Tensor
 
 
 def make_tokens(look: Look, logits: Mapping[str, Tensor], *, stride: int) -> CTTokens:
     """Tokens of one CT from its look and the (I, J, K) coarse logits of the structures that are to have a token."""
     decoded = look.features.decoded[0].float().cpu()
     flat = decoded.flatten(1)
-    pooled, presence = [], []
+    inside = tuple(slice(n) for n in look.grid.shape)
+    pooled, presence, volumes, centres = [], [], [], []
     for plane in logits.values():
         probability = torch.sigmoid(plane.float())
-        presence.append(probability[tuple(slice(n) for n in look.grid.shape)].max())
+        presence.append(probability[inside].max())
+        voxels = probability[inside] >= 0.5
+        volumes.append(float(voxels.sum()) * look.grid.voxel_ml)
+        centres.append(_centre_mm(voxels, look.grid))
         weight = functional.avg_pool3d(probability[None, None], stride)[0, 0].flatten()
         pooled.append(flat @ weight / weight.sum().clamp_min(1e-6))
     return CTTokens(
@@ -45,7 +53,15 @@ def make_tokens(look: Look, logits: Mapping[str, Tensor], *, stride: int) -> CTT
         structures=tuple(logits),
         pooled=torch.stack(pooled),
         presence=torch.stack(presence),
+        volumes_ml=torch.tensor(volumes, dtype=torch.float32),
+        centres_mm=torch.stack(centres),
     )
+
+
+def _centre_mm(voxels: Tensor, grid: Grid) -> Tensor:
+    """(3,) float32 RAS+ mm of the middle of (I, J, K) bool; of the grid where there is none."""
+    index = voxels.nonzero().double().mean(0) if voxels.any() else torch.tensor(grid.shape).double() / 2 - 0.5
+    return torch.from_numpy(grid.to_mm(index.numpy()).astype(np.float32))
 
 
 def _latents(look: Look) -> Tensor:
