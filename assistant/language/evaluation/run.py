@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from assistant.language.evaluation.faithfulness import Faithfulness
     from assistant.language.evaluation.masks import MaskScore
     from assistant.language.evaluation.visual import VisualScore
+    from assistant.language.mind import LLMMind
     from assistant.language.taught import TaughtLLM
     from vision.benchmark import EvaluationCase
     from vision.models.coarse_to_fine.segmenter import UniversalSegmenter
@@ -89,18 +89,17 @@ def evaluate_language(options: EvaluationOptions, *, progress: Progress = no_pro
             "E_NOTHING", "DeepTumorVQA needs a language model and measurements.", "Give --llm and --measured too."
         )
     taught = None if options.llm is None else _load(options)
-    planners: list[Planner] = [RulePlanner()]
-    if taught is not None:
-        planners.insert(0, _planner(taught))
+    mind = None if taught is None else _mind(taught)
+    planners: list[Planner] = [RulePlanner()] if mind is None else [mind, RulePlanner()]
     rows = spread(read_rows(options.data, split="held_out"), options.most) if options.data else []
     tasks = plan_tasks(rows)
     left_out: list[str] = []
     visual, faithful = None, None
     masks: tuple[MaskScore, ...] = ()
-    if taught is not None and rows:
+    if taught is not None and mind is not None and rows:
         visual = _visual(rows, taught, options, left_out, progress)
         masks = _masks(rows, taught, options, left_out, progress)
-        faithful = _faithfulness(rows, taught, planners[0], options, progress)
+        faithful = _faithfulness(rows, mind, options, progress)
     return LanguageEvaluation(
         llm="rules" if taught is None else taught.llm.name,
         plans=tuple(score_plans(tasks, planner, progress=progress) for planner in planners) if tasks else (),
@@ -131,12 +130,10 @@ def _load(options: EvaluationOptions) -> TaughtLLM:
     return load_taught(str(options.llm), quantisation=options.quantisation)
 
 
-def _planner(taught: TaughtLLM) -> Planner:
-    from assistant.language.planner import TAUGHT, LLMPlanner
+def _mind(taught: TaughtLLM) -> LLMMind:
+    from assistant.language.mind import LLMMind
 
-    if taught.sighted is None:
-        return LLMPlanner(taught.llm)
-    return LLMPlanner(taught.llm, TAUGHT, blind=partial(taught.sighted.looking, None))
+    return LLMMind(taught)
 
 
 def _visual(
@@ -173,14 +170,9 @@ def _masks(
 
 
 def _faithfulness(
-    rows: Sequence[ChatRow],
-    taught: TaughtLLM,
-    planner: Planner,
-    options: EvaluationOptions,
-    progress: Progress,
+    rows: Sequence[ChatRow], mind: LLMMind, options: EvaluationOptions, progress: Progress
 ) -> Faithfulness | None:
     from assistant.language.evaluation.faithfulness import count_faithfulness
-    from assistant.language.wording import Eyes, LLMSpeaker
     from vision.phantom import make_phantom
 
     questions = [next(m.content for m in row.messages if m.role == "user") for row in rows if row.kind == "words"]
@@ -191,8 +183,8 @@ def _faithfulness(
     return count_faithfulness(
         [(phantom.ct, segmenter) for phantom in phantoms],
         questions,
-        planner=planner,
-        speaker=LLMSpeaker(taught.llm, None if taught.sighted is None else Eyes(taught.sighted)),
+        planner=mind,
+        speaker=mind.speaker,
         progress=progress,
     )
 

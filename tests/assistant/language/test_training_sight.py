@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,11 +37,13 @@ from tests.assistant.language.sighted import MASK, ct, sighted
 from tests.assistant.language.test_llms_chat import DROPPING, GEMMA_LIKE, HERMES_LIKE, LLAMA_LIKE, MISTRAL_LIKE
 from vision.errors import InputRefused, UsageError, WeightsError
 from vision.models.coarse_to_fine.segmenter import UniversalSegmenter
+from vision.models.coarse_to_fine.tokens import CTTokens
 from vision.models.universal.network import UniversalConfig, UniversalNetwork
 from vision.segmenter import Segmenter
 
 SEGMENT = SkillCall(name="segment", arguments={"structures": ["liver"]})
 MEASURE = SkillCall(name="measure", arguments={"structures": ["liver"], "quantities": ["volume"], "min_mm": 5.0})
+TENSORS = tuple(field.name for field in fields(CTTokens) if field.name != "structures")
 FACTS = '{"F1":{"structure":"left kidney","status":"seen","volume":"160 mL"}}'
 
 
