@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from assistant.conversation import Conversation
-from assistant.grounding import verify
+from assistant.grounding import split_sentences, verify
 from assistant.language.wording import facts_json, told_words_messages, words_messages
 from assistant.plan import SkillCall
 from assistant.records import AnswerRecord, Impression
@@ -13,6 +13,7 @@ from tests.assistant.language.speaking import SCRIPTED, FailingSpeaker, Scripted
 from tests.assistant.small_scenes import PlanOf, about_part, box_ct, box_masks, call
 from tests.assistant.test_grounding import ALL, CUT_SPLEEN, GALLBLADDER, LEFT_KIDNEY, LESION, LIVER, NO_PANCREATIC
 from tests.fakes import LabelMapSegmenter
+from tests.injection import FORBIDDEN, attempts, framed
 from vision.errors import Cancelled, ResourceError, UsageError
 
 OWN = (
@@ -197,6 +198,16 @@ def test_a_speaker_that_repeats_the_question_says_nothing_of_it(question: str) -
     record = about_boxes(ScriptedSpeaker(question), call("segment", "liver", "spleen")).ask(question).record
     assert record.speaker == "templates"
     assert question not in record.text
+
+
+def test_a_speaker_that_obeys_an_injection_is_not_heard_in_any_language() -> None:
+    heard = []
+    for attempt in attempts():
+        for text in framed(attempt).values():
+            spoken = spoken_of([text, *split_sentences(text)], OWN, ABOUT)
+            heard += [sentence for sentence in spoken.sentences if FORBIDDEN.search(sentence)]
+            heard += [sentence for sentence in OWN if sentence not in spoken.sentences]
+    assert heard == []
 
 
 def test_an_answer_of_the_schema_before_is_still_read() -> None:

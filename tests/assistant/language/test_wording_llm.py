@@ -18,6 +18,7 @@ from assistant.language.mind import LLMMind
 from assistant.language.taught import TaughtLLM
 from assistant.language.wording import Eyes, LLMLooker, LLMSpeaker
 from assistant.language.wording.grammar import sentences_in, words_lark
+from assistant.language.wording.speaker import beliefs
 from assistant.language.wording.writer import Writer
 from assistant.records import Report
 from assistant.skills import Reply
@@ -184,15 +185,23 @@ def test_a_mind_with_a_sight_plans_words_and_looks_in_one_conversation() -> None
 
 
 @pytest.mark.parametrize("topic", load_words("wording")["looks"])
-def test_a_look_is_a_word_of_the_topic_with_its_share_and_depends_on_the_ct(topic: str) -> None:
-    model = open_gates(sighted())
+def test_a_look_is_a_word_of_the_topic_with_its_share(topic: str) -> None:
+    model = sighted()
     looker = LLMLooker(LoadedLLM(model.lm, TOKENIZER, row_for(QWEN), name="tiny"), Eyes(model))
-    first, second = (looker.look(topic, ct(seed)) for seed in (1, 2))
+    seen = looker.look(topic, ct(1))
     words = load_words("wording")["looks"][topic]["words"]
-    assert first.word in words
-    assert first.reader == "tiny"
-    assert 1 / len(words) - 1e-3 <= first.confidence <= 1
-    assert (first.word, first.confidence) != (second.word, second.confidence)
+    assert seen.word in words
+    assert seen.reader == "tiny"
+    assert 1 / len(words) - 1e-3 <= seen.confidence <= 1
+
+
+def test_beliefs_add_to_one_and_depend_on_the_ct_once_the_gates_are_open() -> None:
+    answers = ((20, 21), (22, 23, 24), (25,))
+    closed, opened = (Eyes(model) for model in (sighted(), open_gates(sighted())))
+    shares = [beliefs(eyes, (11, 12), answers, tokens=ct(seed)) for eyes in (closed, opened) for seed in (1, 2)]
+    assert all(sum(one) == pytest.approx(1) for one in shares)
+    assert shares[0] == shares[1]
+    assert shares[2] != shares[3]
 
 
 def test_a_ct_is_looked_at_once() -> None:
