@@ -17,9 +17,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(data_app, name="data")
 
 
-@data_app.callback()
-def _group() -> None:
-    """Make the data that language models are taught from."""
+OutFolder = Annotated[Path, typer.Option(help="Folder to write to.")]
 
 
 @data_app.command()
@@ -27,16 +25,45 @@ def instructions(
     out: Annotated[Path, typer.Option(help="File of JSON lines to write.")],
     count: Annotated[int, typer.Option(help="How many rows.")] = 10_000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same rows.")] = 0,
-    kinds: Annotated[str, typer.Option(help="Some of plan, words, visual, comma between.")] = "plan",
+    kinds: Annotated[str, typer.Option(help="Some of plan, words, visual, comma between.")] = "plan,words",
+    cases: Annotated[
+        Path | None, typer.Option(help="List of CTs with their truth, for visual questions; see 'data cases'.")
+    ] = None,
 ) -> None:
-    """Write requests in many people's words with their plans, as chat rows; templates held out are marked."""
-    from assistant.language.instructions.write import chosen_kinds, plan_maker, write_rows
+    """Write chat rows: requests in many people's words with their plans, answers over facts, questions about CTs."""
+    from assistant.language.instructions.write import makers_of, write_rows
 
-    makers = {"plan": plan_maker}
-    chosen = {name: makers[name](seed) for name in chosen_kinds(kinds)}
     with progress_bar() as progress:
-        summary = write_rows(out, count=count, seed=seed, makers=chosen, progress=progress)
+        makers = makers_of(kinds, seed=seed, cases=cases)
+        summary = write_rows(out, count=count, makers=makers, progress=progress)
     _show(summary.table())
+    tell(f"Saved {out}")
+
+
+@data_app.command()
+def cases(
+    out: OutFolder,
+    count: Annotated[int, typer.Option(help="How many CTs.")] = 24,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same CTs.")] = 0,
+) -> None:
+    """Make phantoms that differ in what visual questions ask for, with the truth of each."""
+    from assistant.language.instructions.cases import write_phantom_cases
+
+    with progress_bar() as progress:
+        saved = write_phantom_cases(out, count=count, seed=seed, progress=progress)
+    tell(f"Saved {saved}")
+
+
+@data_app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="File of questions, conversations or findings of another project.")],
+    layout: Annotated[str, typer.Option(help="m3d_vqa, ct_chat, deep_tumor_vqa or abdomen_atlas.")],
+    out: Annotated[Path, typer.Option(help="File of JSON lines to write.")],
+) -> None:
+    """Turn data of other projects into the same chat rows."""
+    from assistant.language.instructions.readers import convert_file
+
+    _show(convert_file(source, layout, out).table())
     tell(f"Saved {out}")
 
 

@@ -131,6 +131,8 @@ def paint_jejunum(canvas: Canvas, tissues: dict[str, float], rng: np.random.Gene
 
 def paint_gall_bladder(canvas: Canvas, tissues: dict[str, float], build: Build) -> None:
     """Paint a pear under the liver."""
+    if "gall_bladder" in build.missing:
+        return
     f = build.factor("gall_bladder")
     pear = tube(
         canvas.stage,

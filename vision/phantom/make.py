@@ -12,6 +12,7 @@ from scipy import ndimage
 from vision.geometry import CTVolume, Grid, Mask
 from vision.phantom import frame, hollow, organs
 from vision.phantom.canvas import Canvas
+from vision.phantom.condition import AS_DRAWN, Condition
 from vision.phantom.shapes import Stage, smooth_noise
 from vision.phantom.tissues import LESION_CONTRAST, PHASES, draw_tissues, typical_tissues
 from vision.phantom.truth import PARTS, Lesion, LesionTruth, Phantom, PhantomTruth, ellipsoid_ml, lesion_distance
@@ -37,20 +38,23 @@ def make_phantom(
     shape: tuple[int, int, int] | None = None,
     lesions: Sequence[Lesion] | None = None,
     phase: str = "portal_venous",
+    condition: Condition = AS_DRAWN,
 ) -> Phantom:
     """Make a synthetic abdominal CT with exact masks, the same bytes for the same arguments.
 
     Seed 0 is the demo: a standard adult with one hypo-attenuating tumour of 25 mm in the tail of the pancreas. Other
     seeds vary body, organs, HU, noise, and 0 to 3 lesions, less those that find no place or touch another.
     `lesions` replaces the lesions of the seed. `shape` is the number of voxels (I, J, K), by default what covers the
-    trunk from the lung bases to the iliac crests. Masks hold every structure, empty where the box misses it, and a
-    lesion's voxels belong to its organ too.
+    trunk from the lung bases to the iliac crests. `condition` replaces what the seed draws of the person. Masks hold
+    every structure, empty where the box misses it or it is missing; a lesion's voxels belong to its organ too.
     Raises ValueError for an unknown phase, a lesion of `lesions` that finds no place in the box, or two that touch.
     """
     if phase not in PHASES:
         raise ValueError(f"phase is one of {', '.join(PHASES)}, got {phase!r}")
     rng = np.random.default_rng([seed, 20])
     stage, build, tissues, noise_hu = _person(rng, seed, spacing_mm, shape, phase)
+    build, tissues = condition.of_build(build), condition.of_tissues(tissues, phase)
+    noise_hu = condition.of_noise(noise_hu)
     drawn = _lesions_of(rng, seed)
     canvas = _paint(stage, build, tissues, rng)
     if lesions is None:

@@ -38,11 +38,13 @@ LESION_PARAMETER = {"head": 0.8, "body": 3.2, "tail": 5.15}
 
 @dataclass(frozen=True)
 class Build:
-    """How one person differs from the standard: shift in mm and size factor per organ, and extra fat under the skin."""
+    """How one person differs from the standard: shift in mm and size factor per organ, extra fat under the skin, and
+    which of spleen, gall_bladder, kidney_left and kidney_right are missing."""
 
     shift: Mapping[str, Point]
     size: Mapping[str, float]
     subcutis_mm: float = 0.0
+    missing: frozenset[str] = frozenset()
 
     @classmethod
     def standard(cls) -> Build:
@@ -114,6 +116,8 @@ LIVER_PORTAL: tuple[tuple[tuple[Point, ...], tuple[float, ...]], ...] = (
 
 def paint_spleen(canvas: Canvas, tissues: dict[str, float], cavity: np.ndarray, build: Build) -> None:
     """Paint the spleen: a crescent along the left posterior wall."""
+    if "spleen" in build.missing:
+        return
     stage, f = canvas.stage, build.factor("spleen")
     centre = build.point("spleen", (-94, -42, 66))
     outer = ellipsoid(stage, centre, (40 * f, 50 * f, 57 * f))
@@ -129,6 +133,8 @@ def paint_spleen(canvas: Canvas, tissues: dict[str, float], cavity: np.ndarray, 
 def paint_kidneys(canvas: Canvas, tissues: dict[str, float], build: Build) -> None:
     """Paint both kidneys with cortex, medullary pyramids and the fat and pelvis of the sinus."""
     for side, name, z0 in ((-1.0, "kidney_left", -5.0), (1.0, "kidney_right", -16.0)):
+        if name in build.missing:
+            continue
         stage, f = canvas.stage, build.factor(name)
         cx, cy, cz = build.point(name, (side * 66, -40, z0))
         slices = stage.box((cx - 45, cy - 45, cz - 72), (cx + 45, cy + 45, cz + 72))

@@ -7,6 +7,16 @@ from __future__ import annotations
 
 from assistant.language.instructions.rows import Row, plan_examples, plan_row
 from assistant.language.instructions.templates import split_of, templates_of
-from assistant.language.instructions.write import KINDS, Summary, write_rows
+from assistant.language.instructions.write import KINDS, Summary, makers_of, write_rows
 
-__all__ = ["KINDS", "Row", "Summary", "plan_examples", "plan_row", "split_of", "templates_of", "write_rows"]
+__all__ = [
+    "KINDS",
+    "Row",
+    "Summary",
+    "makers_of",
+    "plan_examples",
+    "plan_row",
+    "split_of",
+    "templates_of",
+    "write_rows",
+]

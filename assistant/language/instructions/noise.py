@@ -91,12 +91,15 @@ def spelled(text: str, rng: Random) -> str:
     draw = rng.random()
     if draw < 0.3:
         return text
-    american = draw < 0.68
     for us, uk in _spellings():
-        old, new = (uk, us) if american else (us, uk)
-        if old in text:
-            text = text.replace(old, new)
-    return text if american else text.replace("oeoes", "oes").replace("aeae", "ae").replace("tumouur", "tumour")
+        if uk in text:
+            text = text.replace(uk, us)
+    if draw < 0.68:
+        return text
+    for us, uk in _spellings():
+        if us in text:
+            text = text.replace(us, uk)
+    return text
 
 
 def cased(text: str, rng: Random) -> str:

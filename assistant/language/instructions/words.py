@@ -116,7 +116,7 @@ def words_row(number: int, seed: int) -> Row:
         if all(_tellable(item) for item in request.calls):
             break
     page = Page(rng, masks=request.calls[0].name in ("segment", "detect"))
-    findings, extra = _answered(rng, request, page)
+    findings, extra = answer_of(rng, request, page)
     return {
         "messages": [
             {"role": "user", "content": request.text},
@@ -137,7 +137,7 @@ def _tellable(item: SkillCall) -> bool:
     names = item.arguments.get("structures", [])
     if item.name == "describe":
         return not names
-    if item.name == "answer" and item.arguments["asked"] != "presence" or item.arguments.get("with_") == "prior":
+    if (item.name == "answer" and item.arguments["asked"] != "presence") or item.arguments.get("with_") == "prior":
         return False
     kinds = {by_name(name).kind for name in names}
     return (
@@ -148,7 +148,8 @@ def _tellable(item: SkillCall) -> bool:
     )
 
 
-def _answered(rng: Random, request: Request, page: Page) -> tuple[list[Finding], list[Measurement]]:
+def answer_of(rng: Random, request: Request, page: Page) -> tuple[list[Finding], list[Measurement]]:
+    """Drawn records for the first call of a request, and measurements of the CT; sentences go onto `page`."""
     item = request.calls[0]
     if item.name == "describe":
         return [], _describe(rng, page)

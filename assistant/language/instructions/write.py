@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from assistant.language.instructions.cases import VisualCase, read_cases
 from assistant.language.instructions.rows import Row, plan_row
+from assistant.language.instructions.visual import visual_maker
+from assistant.language.instructions.words import words_row
 from vision.errors import UsageError
 from vision.io.files.atomic import write_atomically
 from vision.segmenter import Progress, no_progress
@@ -43,21 +46,26 @@ class Summary:
         ]
 
 
-def write_rows(
-    out: Path, *, count: int, seed: int, makers: Mapping[str, Maker], progress: Progress = no_progress
-) -> Summary:
-    """Write `count` rows, the kinds of `makers` by turns in equal shares of their number, and say what they hold.
+def write_rows(out: Path, *, count: int, makers: Mapping[str, Maker], progress: Progress = no_progress) -> Summary:
+    """Write `count` rows, the kinds of `makers` in turn, each row by its number; say what they hold.
 
-    The same arguments give the same bytes. Raises UsageError E_COUNT for a count below one, and as `write_atomically`.
+    The same makers give the same bytes. Raises UsageError E_COUNT for a count below one, and as `write_atomically`.
     """
     if count < 1:
         raise UsageError("E_COUNT", "The number of rows is below one.", "Ask for at least one row with --count.")
+    kinds = tuple(makers)
+    rows = (makers[kinds[number % len(kinds)]](number) for number in range(count))
+    return write_lines(out, rows, count=count, progress=progress)
+
+
+def write_lines(out: Path, rows: Iterable[Row], *, count: int, progress: Progress = no_progress) -> Summary:
+    """Write rows as JSON lines; `count` is how many are expected. Raises as `write_atomically`, and as `rows` does."""
     summary = Summary()
 
     def write(file: BinaryIO) -> None:
-        for number, row in enumerate(_rows(count, makers)):
+        for number, row in enumerate(rows):
             if number % _EVERY == 0:
-                progress("writing rows", number / count)
+                progress("writing rows", number / max(count, 1))
             summary.add(row)
             file.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
 
@@ -66,21 +74,28 @@ def write_rows(
     return summary
 
 
-def _rows(count: int, makers: Mapping[str, Maker]) -> Iterator[Row]:
-    kinds = tuple(makers)
-    for number in range(count):
-        yield makers[kinds[number % len(kinds)]](number)
+def makers_of(kinds: str, *, seed: int, cases: Path | None) -> dict[str, Maker]:
+    """What makes the rows of each kind named in 'plan,words'.
 
-
-def plan_maker(seed: int) -> Maker:
-    """Rows of plans, by number."""
-    return lambda number: plan_row(number, seed)
-
-
-def chosen_kinds(kinds: str) -> tuple[str, ...]:
-    """The kinds named in 'plan,words'. Raises UsageError E_KINDS for others."""
+    Raises UsageError E_KINDS for an unknown kind, and for visual rows without cases; as `read_cases`, `visual_maker`.
+    """
     named = tuple(dict.fromkeys(part.strip() for part in kinds.split(",") if part.strip()))
-    unknown = [name for name in named if name not in KINDS]
-    if unknown or not named:
+    if not named or not set(named) <= set(KINDS):
         raise UsageError("E_KINDS", "A kind of row is not known.", f"Name some of: {', '.join(KINDS)}.")
-    return named
+    makers: dict[str, Maker] = {}
+    for name in named:
+        if name == "plan":
+            makers[name] = lambda number: plan_row(number, seed)
+        elif name == "words":
+            makers[name] = lambda number: words_row(number, seed)
+        else:
+            makers[name] = visual_maker(seed, _read(cases))
+    return makers
+
+
+def _read(cases: Path | None) -> list[VisualCase]:
+    if cases is None:
+        raise UsageError(
+            "E_KINDS", "Visual questions need CTs whose truth is known.", "Make some with 'bodymaps data cases'."
+        )
+    return read_cases(cases)

@@ -79,7 +79,7 @@ def test_model_is_not_saved_over_something(saved, tmp_path) -> None:
         save_llm(load_llm(saved, device="cpu"), tmp_path)
 
 
-def _picture_gemma(folder: Path):
+def _save_picture_gemma(folder: Path) -> None:
     """A tiny Gemma 3 that sees pictures, as the 4 B ones of the hub, with keys as `save_pretrained` writes them."""
     import transformers
 
@@ -97,18 +97,20 @@ def _picture_gemma(folder: Path):
         boi_token_index=10,
         eoi_token_index=11,
     )
-    model = transformers.Gemma3ForConditionalGeneration(config).eval()
-    model.save_pretrained(folder)
+    transformers.Gemma3ForConditionalGeneration(config).save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)
-    return model
 
 
 @pytest.mark.parametrize("as_on_the_hub", ["language_model.model.", "model.language_model."])
 def test_gemma_that_sees_pictures_loads_as_its_text_part(as_on_the_hub, tmp_path) -> None:
     import torch
     from safetensors.torch import load_file, save_file
+    from transformers import Gemma3ForConditionalGeneration
 
-    whole = _picture_gemma(tmp_path / "llm")
+    from vision.models.runtime import pick_runtime
+
+    _save_picture_gemma(tmp_path / "llm")
+    whole = Gemma3ForConditionalGeneration.from_pretrained(tmp_path / "llm", dtype=pick_runtime("cpu").dtype)
     file = tmp_path / "llm" / "model.safetensors"
     keys = ("language_model.model.", "model.language_model.")
     renamed = {
@@ -120,7 +122,7 @@ def test_gemma_that_sees_pictures_loads_as_its_text_part(as_on_the_hub, tmp_path
     again = load_llm(save_llm(llm, tmp_path / "again"), device="cpu")
     ids = torch.tensor([[3, 70, 80, 1, 4]])
     with torch.no_grad():
-        expected = whole.to(llm.model.dtype)(ids).logits
+        expected = whole(ids).logits
     assert type(llm.model).__name__ == "Gemma3ForCausalLM"
     assert torch.equal(_logits(llm), expected)
     assert torch.equal(_logits(again), expected)

@@ -7,6 +7,7 @@ import pytest
 from assistant.language.llms import LLMS, row_for
 from assistant.language.llms.table import architectures, hub_names
 from assistant.language.llms.tiny import LAYERS, tiny_llm
+from tests.sources import ROOT
 from vision.errors import WeightsError
 
 
@@ -44,3 +45,9 @@ def test_architecture_that_is_no_class_name_is_not_quoted(name) -> None:
     with pytest.raises(WeightsError, match=r"architecture in its config\.json are not known") as caught:
         row_for(name)
     assert name not in str(caught.value) or not name
+
+
+def test_documentation_names_all_that_can_be_loaded() -> None:
+    page = (ROOT / "docs" / "language_models.md").read_text(encoding="utf-8")
+    missing = [name for name in (*architectures(), *hub_names()) if f"`{name}`" not in page]
+    assert missing == []

@@ -1,0 +1,96 @@
+"""Sentences over facts."""
+
+from __future__ import annotations
+
+import json
+import re
+from random import Random
+
+from assistant.grounding import render, verify
+from assistant.language.instructions.findings import organ_finding, with_range
+from assistant.language.instructions.requests import Request
+from assistant.language.instructions.targets import Filling
+from assistant.language.instructions.words import Page, answer_of, sentences_for, words_row
+from assistant.language.taught import MASK
+from assistant.language.wording.grammar import sentences_in
+from assistant.plan import SkillCall
+from assistant.records import Status
+from prompts import load_words
+
+SLOT = re.compile(r"\{([^{}]*)\}")
+
+
+def answered(seed: int, call: SkillCall):
+    rng = Random(seed)
+    page = Page(rng, masks=call.name == "segment")
+    findings, extra = answer_of(rng, Request("", (call,), call.name, "t", Filling()), page)
+    return page, findings, extra
+
+
+def test_rows_are_the_same_for_the_same_seed_and_hold_facts_and_an_answer() -> None:
+    for number in range(60):
+        row = words_row(number, 2)
+        assert row == words_row(number, 2)
+        facts = json.loads(row["messages"][2]["content"])
+        assert all(slot.split(".")[0] in facts for slot in SLOT.findall(row["messages"][3]["content"]))
+
+
+def test_answers_hold_no_digit_outside_slots_and_end_as_the_grammar_of_words_wants() -> None:
+    for number in range(150):
+        text = words_row(number, 3)["messages"][3]["content"].replace(MASK, "")
+        assert not re.search(r"\d", SLOT.sub("", text))
+        assert " ".join(sentences_in(text)) == text
+
+
+def test_every_answer_passes_the_verifier_once_its_slots_are_filled() -> None:
+    calls = [
+        SkillCall(name="segment", arguments={"structures": ["liver", "kidney_left", "liver_segment_5"]}),
+        SkillCall(name="segment", arguments={"structures": ["liver_lesion"], "within": ["liver_segment_2"]}),
+        SkillCall(
+            name="measure", arguments={"structures": ["spleen"], "quantities": ["volume", "hu", "extent", "diameter"]}
+        ),
+        SkillCall(
+            name="measure", arguments={"structures": ["kidney_lesion"], "quantities": ["long_axis", "who", "hu"]}
+        ),
+        SkillCall(name="measure", arguments={"structures": ["liver", "aorta"], "quantities": ["distance"]}),
+        SkillCall(name="detect", arguments={"structures": ["pancreas_lesion"], "limit": 2}),
+        SkillCall(name="locate", arguments={"structures": ["kidney_lesion", "kidney_right"]}),
+        SkillCall(name="count", arguments={"structures": ["liver_cyst"]}),
+        SkillCall(name="compare", arguments={"structures": ["spleen", "pancreas"], "with_": "normal"}),
+        SkillCall(name="compare", arguments={"structures": ["kidney_left", "kidney_right"], "with_": "other_side"}),
+        SkillCall(name="answer", arguments={"structures": ["gall_bladder"], "asked": "presence"}),
+    ]
+    for call in calls:
+        for seed in range(25):
+            page, findings, extra = answered(seed, call)
+            by_id = {finding.id: finding for finding in findings}
+            text = render(" ".join(page.texts).replace(MASK, ""), by_id)
+            assert verify(text, findings, extra=extra) == []
+
+
+def test_a_mask_token_follows_the_name_of_each_structure_that_is_shown_and_of_no_other() -> None:
+    call = SkillCall(name="segment", arguments={"structures": ["liver", "spleen"]})
+    for seed in range(40):
+        page, findings, _ = answered(seed, call)
+        shown = sum(finding.status is Status.SEEN and not finding.cut_at for finding in findings)
+        cut = sum(bool(finding.cut_at) for finding in findings)
+        assert " ".join(page.texts).count(MASK) == shown + cut
+        assert not re.search(r"(?<![a-z}])" + re.escape(MASK), " ".join(page.texts))
+
+
+def test_absent_and_unseen_structures_are_said_to_be_so() -> None:
+    call = SkillCall(name="segment", arguments={"structures": ["gall_bladder"]})
+    statuses = {answered(seed, call)[1][0].status for seed in range(60)}
+    assert statuses == set(Status)
+
+
+def test_facts_say_how_a_volume_stands_to_its_normal_range() -> None:
+    rng = Random(1)
+    found = [organ_finding(rng, "kidney_left", "F1") for _ in range(100)]
+    places = {place for finding, place in map(with_range, found)}
+    assert places == {"below", "within", "above", None}
+
+
+def test_every_kind_of_sentence_has_ids_of_its_own() -> None:
+    ids = [pair[0] for key in load_words("instructions/words") for pair in sentences_for(key)]
+    assert len(ids) == len(set(ids))
