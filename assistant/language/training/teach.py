@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from assistant.language.training.recipe import StageConfig, train_stage
 from assistant.language.training.rows import ChatRow
 from assistant.language.training.samples import Sample, encoder, samples_of, texts_of
 from vision.errors import UsageError
-from vision.io.files.atomic import writing
+from vision.io.files.atomic import write_text, writing
 from vision.segmenter import Progress, no_progress
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def teach_words(rows: Sequence[ChatRow], config: StageConfig, *, folder: Path, r
         llm = replace(llm, model=load_rounded(start))
         _save_tokenizer(llm, folder)
     # Words know no CT, so conversations about different ones may share a row.
-    corpus = corpus_of((replace(each, ct=None) for row in rows for each in samples_of(row, llm)), llm, config)
+    corpus = corpus_of((replace(each, ct=None) for row in rows for each in samples_of(row, llm)), llm, config, run=run)
     train_stage(TextPass(llm.model.requires_grad_(True)), corpus, config, folder=run, pad=_pad(llm))
     with _one_process() as saves:
         if saves:
@@ -95,8 +96,11 @@ def teach_stage(
     "sight" learns from what is to be seen, "adapter" from everything. Returns `folder`. Raises UsageError E_STAGE_ROWS
     when no row teaches this stage.
     """
+    import torch
+
     from assistant.language.llms.adapter import add_lora, has_lora
 
+    torch.manual_seed(config.seed)
     taught = add_teaching(llm, folder)
     sighted = taught.sighted or new_sight(llm, seeing.segmenter, seed=config.seed)
     if config.stage == "adapter" and not has_lora(llm.model):
@@ -119,7 +123,7 @@ def teach_stage(
     cts = {name: path for name, path in seeing.paths.items() if name in wanted}
     with _one_process():
         tokens = ct_tokens(cts, seeing.segmenter, seeing.tokens, progress=progress)
-    corpus = corpus_of(samples, llm, config)
+    corpus = corpus_of(samples, llm, config, run=run)
     train_stage(SightPass(sighted, tokens, queries), corpus, config, folder=run, pad=_pad(llm))
     with _one_process() as saves:
         if saves:
@@ -127,10 +131,15 @@ def teach_stage(
     return folder
 
 
-def corpus_of(samples: Iterable[Sample], llm: LoadedLLM, config: StageConfig) -> Corpus:
-    """The samples as ids; those longer than a row are left out. Raises UsageError E_STAGE_ROWS when none is left."""
+def corpus_of(samples: Iterable[Sample], llm: LoadedLLM, config: StageConfig, *, run: Path) -> Corpus:
+    """The samples as ids; those longer than a row are left out, and counted in `run/samples.json`.
+
+    Raises UsageError E_STAGE_ROWS when none is left.
+    """
     encode = encoder(llm)
-    corpus, _ = gather((encode(sample) for sample in samples), longest=config.row_tokens)
+    corpus, too_long = gather((encode(sample) for sample in samples), longest=config.row_tokens)
+    counted = {"samples": len(corpus.first), "too_long": too_long, "tokens": len(corpus.ids)}
+    write_text(run / "samples.json", json.dumps(counted) + "\n")
     if not len(corpus.first):
         raise UsageError(
             "E_STAGE_ROWS", f"No conversation fits a row of {config.row_tokens} tokens.", "Give shorter ones."

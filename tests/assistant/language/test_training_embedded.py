@@ -42,7 +42,7 @@ def stored_shapes() -> tuple[dict[str, tuple[int, ...]], int]:
 def test_everything_that_ships_fits_the_repository() -> None:
     shapes, sight = stored_shapes()
     numbers = sum(torch.Size(shape).numel() for shape in shapes.values())
-    lora = 2 * LORA_RANK * sum(sum(shape) for name, shape in shapes.items() if "proj" in name)
+    lora = 4 * LORA_RANK * sum(sum(shape) for name, shape in shapes.items() if "proj" in name)
     assert 7.0e6 < numbers < 7.2e6
     assert stored_bytes(shapes) + 2 * sight + lora + TOKENIZER_BYTES < MOST_BYTES
     # In bf16 it would not fit: the reason for bytes.

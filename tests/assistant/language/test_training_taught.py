@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,11 +99,16 @@ def test_a_model_of_a_byte_a_weight_loads_as_any_other_and_takes_no_fewer_bits(t
         load_llm(tmp_path, quantisation="8bit")
 
 
-def test_conversations_longer_than_a_row_teach_nothing() -> None:
-    sample = Sample([{"role": "user", "content": "show the liver"}], None, "The liver.", None)
-    short = replace(StageConfig("text", learning_rate=1e-3), row_tokens=4)
-    with pytest.raises(UsageError, match=r"E_STAGE_ROWS.*4 tokens"):
-        corpus_of([sample], llm_of(), short)
+def test_conversations_longer_than_a_row_are_left_out_and_counted(tmp_path: Path) -> None:
+    short, long = (
+        Sample([{"role": "user", "content": words}], None, "Yes.", None) for words in ("liver", 99 * "liver ")
+    )
+    config_of_row = replace(StageConfig("text", learning_rate=1e-3), row_tokens=40)
+    corpus = corpus_of([short, long], llm_of(), config_of_row, run=tmp_path)
+    assert len(corpus.first) == 1
+    assert json.loads((tmp_path / "samples.json").read_text())["too_long"] == 1
+    with pytest.raises(UsageError, match=r"E_STAGE_ROWS.*40 tokens"):
+        corpus_of([long], llm_of(), config_of_row, run=tmp_path)
 
 
 def test_what_cannot_see_is_not_asked_what_it_sees(untaught: TaughtLLM) -> None:
