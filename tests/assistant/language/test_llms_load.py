@@ -257,3 +257,9 @@ def test_package_that_would_call_the_network_is_refused_unless_the_hub_is_offlin
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     with pytest.raises(UsageError, match=r"kernels would have bitsandbytes fetch code.*Set HF_HUB_OFFLINE=1"):
         load_llm(saved, quantisation="4bit")
+
+
+def test_model_of_a_byte_a_weight_is_not_quantised_again(folder) -> None:
+    (folder / "model.safetensors").rename(folder / folder_module.ROUNDED_FILE)
+    with pytest.raises(UsageError, match="small already. Leave the flag out"):
+        load_llm(folder, quantisation="4bit")
