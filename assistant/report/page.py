@@ -73,6 +73,7 @@ def lay_out(record: AnswerRecord) -> Page:
             *_ct_facts(record.ct),
             ("segmenter", record.segmenter),
             ("planner", record.planner),
+            ("words", record.speaker),
             ("software", f"bodymaps-assistant {software_version()}"),
             ("record schema", record.schema_version),
         ),
