@@ -108,11 +108,12 @@ def pseudo(
     cases: Annotated[Path, typer.Option(help="Case list whose CTs are labelled by the run's own network.")],
     out: OutFolder,
     share: Annotated[float, typer.Option(help="How often each is drawn relative to other cases.")] = 0.5,
+    only: Annotated[str, typer.Option(help="Structures that it may label, comma between; all without.")] = "",
 ) -> None:
     """Label CTs by a run's own network where it is sure, for self-training; rows of a case list go to stdout."""
     from vision.training.pseudo import pseudo_rows
 
-    print_json(pseudo_rows(run, cases, out, share=share))
+    print_json(pseudo_rows(run, cases, out, share=share, only=_named(only)))
 
 
 @train_app.command()
@@ -130,6 +131,10 @@ def export(
     """Turn a training run into safetensors and their description."""
     from vision.training.export import export_run, read_calibration
 
-    left_out = frozenset(word.strip() for word in leave_out.split(",") if word.strip())
     line = None if calibration is None else read_calibration(calibration)
-    tell(f"Saved {export_run(run, out, name=name, leave_out=left_out, calibration=line)}")
+    tell(f"Saved {export_run(run, out, name=name, leave_out=_named(leave_out), calibration=line)}")
+
+
+def _named(text: str) -> frozenset[str]:
+    """The names in a list with commas between."""
+    return frozenset(word.strip() for word in text.split(",") if word.strip())

@@ -3,15 +3,15 @@
 #
 #   BODYMAPS_DATA=/path/to/data [MINUTES=90] recipes/universal.sh [OUT]
 #
-# $BODYMAPS_DATA/train holds one folder a case with ct.nii.gz and labels.nii.gz (AbdomenAtlas 1.1 integers);
-# $BODYMAPS_DATA/anatomies holds label maps without CT and their index.csv. Your own cases go the same way: a JSON list
-# with ct, labels, order and annotated (vision/training/cases.py), a folder with index.csv (vision/synthesis/anatomy/
-# library.py). Run the script again after a kill and it goes on. On several GPUs put `accelerate launch` before the
-# training line: accelerate launch --num_processes 4 -m assistant.cli train vision ...
+# $BODYMAPS_DATA/train holds one folder a case with ct.nii.gz and labels.nii.gz (AbdomenAtlas 1.1 integers), unlabelled/ CTs
+# without labels, anatomies/ label maps without CT and their index.csv. Your own cases go the same way: a JSON list with ct,
+# labels, order and annotated (vision/training/cases.py), a folder with index.csv (vision/synthesis/anatomy/library.py).
+# Run the script again after a kill and it goes on. On several GPUs put `accelerate launch` before the training lines:
+# accelerate launch --num_processes 4 -m assistant.cli train vision ...
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-: "${BODYMAPS_DATA:?Set BODYMAPS_DATA to the folder that holds train/ and anatomies/; they are not part of the project.}"
+: "${BODYMAPS_DATA:?Set BODYMAPS_DATA to the folder that holds train/, unlabelled/ and anatomies/; they are not part of the project.}"
 out="$(realpath -m "${1:-out/universal}")"
 minutes="${MINUTES:-90}"
 held_out="${HELD_OUT:-btcv_0034}"
@@ -46,22 +46,65 @@ real = [
 (out / "cases.json").write_text(json.dumps(real + json.loads((out / "phantoms.json").read_text()), indent=1))
 PYTHON
 
-# 3. Train on real cases and on CTs synthesised from the anatomies while training.
-"$bodymaps" train vision --cases "$out/cases.json" --anatomies "$BODYMAPS_DATA/anatomies" --out "$out/run" \
-    --minutes "$minutes" --steps 1000000
+# 3. A teacher: a third of the time on real cases and on CTs synthesised from the anatomies while training.
+[ -f "$out/taught" ] || {
+    "$bodymaps" train vision --cases "$out/cases.json" --anatomies "$BODYMAPS_DATA/anatomies" --out "$out/teacher" \
+        --minutes "$((minutes / 3))" --steps 1000000
+    touch "$out/taught"
+}
 
-# 4. Four CTs that it has not seen, from anatomies that it has, say what it learned: every structure, with its Dice.
+# 4. It labels the CTs that nobody did where it is sure, and the vena cava of those that people annotated in part. Look at
+#    them before going on: a pupil learns its teacher's mistakes.
+mkdir -p "$out/self/without" "$out/self/beside"
+[ -f "$out/self/cases.json" ] || {
+    .venv/bin/python - "$BODYMAPS_DATA/unlabelled" "$out" <<'PYTHON'
+import json
+import sys
+from pathlib import Path
+
+unlabelled, out = Path(sys.argv[1]).resolve(), Path(sys.argv[2])
+found = [{"ct": str(ct), "annotated": [], "source": "pseudo"} for ct in sorted(unlabelled.glob("*/ct.nii.gz"))]
+real = [case for case in json.loads((out / "cases.json").read_text()) if case.get("source") != "phantom"]
+(out / "self" / "without.json").write_text(json.dumps(found))
+(out / "self" / "beside.json").write_text(json.dumps(real))
+PYTHON
+    organs=aorta,gall_bladder,kidney_left,kidney_right,liver,pancreas,postcava,spleen,stomach
+    "$bodymaps" train pseudo "$out/teacher" --cases "$out/self/without.json" --out "$out/self/without" --only "$organs" \
+        --share 0.5 > "$out/self/without_rows.json"
+    "$bodymaps" train pseudo "$out/teacher" --cases "$out/self/beside.json" --out "$out/self/beside" --only postcava \
+        --share 0.25 > "$out/self/beside_rows.json"
+    .venv/bin/python - "$out" <<'PYTHON'
+import json
+import sys
+from pathlib import Path
+
+out = Path(sys.argv[1])
+rows = json.loads((out / "cases.json").read_text())
+for case in rows:
+    case["ct"], case["labels"] = str((out / case["ct"]).resolve()), str((out / case["labels"]).resolve())
+for kind in ("without", "beside"):
+    labelled = json.loads((out / "self" / f"{kind}_rows.json").read_text())
+    rows += [{**case, "labels": f"{kind}/{case['labels']}"} for case in labelled]
+(out / "self" / "cases.json").write_text(json.dumps(rows, indent=1))
+PYTHON
+}
+
+# 5. The pupil begins with its teacher's tensors and learns from all of it.
+"$bodymaps" train vision --cases "$out/self/cases.json" --anatomies "$BODYMAPS_DATA/anatomies" --out "$out/run" \
+    --start "$out/teacher" --minutes "$((minutes - minutes / 3))" --steps 1000000
+
+# 6. Four CTs that it has not seen, from anatomies that it has, say what it learned: every structure, with its Dice.
 "$bodymaps" train export "$out/run" --out "$out/models" --name trial
 [ -f "$out/fresh/cases.json" ] ||
     "$bodymaps" synthesize anatomy "$BODYMAPS_DATA/anatomies" --out "$out/fresh" --count 4 --seed 900
 export BODYMAPS_MODELS="$out/models"
 "$bodymaps" evaluate vision "$out"/fresh/case_* --order abdomenatlas1.1 --model trial --out "$out/learned"
 
-# 5. The line that makes its confidence the Dice to expect, from the held-out CT and two of the fresh ones.
+# 7. The line that makes its confidence the Dice to expect, from the held-out CT and two of the fresh ones.
 "$bodymaps" evaluate reliability "$BODYMAPS_DATA/train/$held_out" "$out/fresh/case_0001" "$out/fresh/case_0004" \
     --order abdomenatlas1.1 --model trial --out "$out/calibration"
 
-# 6. Weights for vision/models/weights: what step 4 finds below a mean Dice of 0.5 is left out, so that nobody takes its
+# 8. Weights for vision/models/weights: what step 6 finds below a mean Dice of 0.5 is left out, so that nobody takes its
 #    silence for an absence. Then recipes/evaluate.sh.
 left_out="$(.venv/bin/python - "$out/learned/summary.csv" <<'PYTHON'
 import csv

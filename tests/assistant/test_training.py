@@ -80,6 +80,12 @@ def test_a_tiny_run_goes_from_cases_and_anatomies_to_an_installed_model(tmp_path
     train_vision(options)
     labelled = pseudo_rows(tmp_path / "run", tmp_path / "cases.json", tmp_path / "pseudo", share=0.5)
     assert set(listed[0]["annotated"]) <= set(labelled[0]["annotated"])
+    nothing_new = pseudo_rows(
+        tmp_path / "run", tmp_path / "cases.json", tmp_path / "few", share=0.5, only=frozenset({"liver"})
+    )
+    assert nothing_new[0]["annotated"] == sorted(listed[0]["annotated"])
+    with pytest.raises(UsageError, match="E_STRUCTURE"):
+        pseudo_rows(tmp_path / "run", tmp_path / "cases.json", tmp_path, share=0.5, only=frozenset({"livr"}))
     export_run(tmp_path / "run", tmp_path / "models", name="tiny")
     (tmp_path / "models" / "tiny.md").write_text("# tiny\n")
     entry = find_model("tiny", tmp_path / "models")

@@ -22,27 +22,33 @@ SURE = 0.85
 """Mean probability inside a mask from which it is taken for true."""
 
 
-def pseudo_rows(run: Path, cases: Path, out: Path, *, share: float) -> list[dict[str, Any]]:
-    """Write a label map for every CT of a case list below `out` and return rows for a case list, paths relative to it.
+def pseudo_rows(
+    run: Path, cases: Path, out: Path, *, share: float, only: frozenset[str] = frozenset()
+) -> list[dict[str, Any]]:
+    """Write a label map for every CT of a case list below `out` and return rows for a case list beside them.
 
-    Held-out cases stay out. Raises as `read_run` and
-    `read_case_list`.
+    `only` are the structures that the network may label, all of them when it is empty. Held-out cases stay out.
+    Raises as `read_run` and `read_case_list`, UsageError E_STRUCTURE for a name that is not in the table.
     """
+    wanted = frozenset(by_name(name).name for name in only)
     network, _, _ = read_run(run)
     segmenter = UniversalSegmenter(network, name="self")
+    asked = segmenter.structures & wanted if wanted else segmenter.structures
     entries = [entry for entry in read_case_list(cases) if not entry.held_out]
     return [
-        _row(segmenter, entry, out / f"pseudo_{number:03d}.nii.gz", share)
+        _row(segmenter, entry, out / f"pseudo_{number:03d}.nii.gz", asked=asked, share=share)
         for number, entry in enumerate(tqdm(entries, unit="CT", disable=None))
     ]
 
 
-def _row(segmenter: UniversalSegmenter, entry: CaseEntry, path: Path, share: float) -> dict[str, Any]:
+def _row(
+    segmenter: UniversalSegmenter, entry: CaseEntry, path: Path, *, asked: frozenset[str], share: float
+) -> dict[str, Any]:
     ct = load_ct(entry.ct)
     known = {} if entry.labels is None else load_labels(entry.labels, order=entry.order)
     encoding = segmenter.encode(ct)
     sure: dict[str, Mask] = {}
-    for name in sorted(segmenter.structures - entry.annotated):
+    for name in sorted(asked - entry.annotated):
         mask = segmenter.segment(encoding, name)
         if mask and mask.score is not None and mask.score >= SURE:
             sure[name] = mask
