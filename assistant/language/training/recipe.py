@@ -1,7 +1,7 @@
 """Train one stage of a language model: bf16, cosine to zero, resumes, stops by steps or by a time budget.
 
 The same code runs on two CPU cores, on one GPU and, started by `accelerate launch`, on several. There is no EMA: the
-rate ends at zero, so the last weights are already an average of many steps.
+rate falls to zero, so the weights hardly move in the last steps and an average of them would be the same.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ class _Run:
         joined = DistributedDataParallelKwargs(find_unused_parameters=True)
         self.accelerator = Accelerator(mixed_precision="bf16", kwargs_handlers=[joined])
         self.trained = trained_of(model)
-        optimiser = torch.optim.AdamW(_groups(self.trained, config), lr=config.learning_rate, betas=config.betas)
+        groups = _groups(self.trained, config)
+        optimiser = torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
         self.progress = read_checkpoint(folder, self.trained, optimiser) or Progress()
         self.inner = optimiser
         self.model: Callable[[Batch], Losses]

@@ -166,3 +166,18 @@ def test_a_language_model_of_another_family_is_taught_beside_itself(tmp_path: Pa
     taught = load_taught(folder)
     assert taught.mask_token_id is not None
     assert taught.llm.row.architecture == architecture
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("tiny_sizes")
+def test_a_language_model_held_in_4_bits_is_taught_too(tmp_path: Path) -> None:
+    from assistant.language.taught import load_taught
+    from vision.training.phantoms import write_phantom_case
+
+    write_phantom_case(tmp_path / "phantom", seed=5, spacing_mm=(6.0, 6.0, 6.0))
+    write_rows(tmp_path, ct="phantom/ct.nii.gz")
+    save_tiny(tmp_path / "lm")
+    options = options_of(tmp_path, llm=str(tmp_path / "lm"), quantisation="4bit", stages=("adapter",))
+    taught = load_taught(train_language(options), quantisation="4bit")
+    assert taught.llm.quantisation == "4bit"
+    assert taught.sighted is not None
