@@ -102,18 +102,19 @@ def default_planner() -> Planner:
 
 @functools.cache
 def named_planner(llm: str, *, quantisation: Quantisation = "none") -> Planner:
-    """The planner of a language model, loaded once per process.
+    """The planner of a language model, which also words answers; loaded once per process.
 
-    `llm` is 'rules', 'embedded', a local folder in the format of transformers, or a name of the model hub whose files
-    `hf download` has fetched. Raises vision.errors.WeightsError, UsageError and ResourceError as `load_llm` does.
+    `llm` is 'rules', 'embedded', a local folder in the format of transformers or of `bodymaps train language`, or a
+    name of the model hub whose files `hf download` has fetched. Raises vision.errors.WeightsError, UsageError and
+    ResourceError as `load_llm` does.
     """
     if llm == RULES:
         from assistant.language.rules import RulePlanner
 
         return RulePlanner()
-    from assistant.language.planner import load_planner
+    from assistant.language.mind import load_mind
 
-    return load_planner(llm, quantisation=quantisation)
+    return load_mind(llm, quantisation=quantisation)
 
 
 def _load(path: Path, choices: Choices, progress: Progress) -> CTVolume:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assistant.language.planner import LLMPlanner
+from assistant.language.planner import TAUGHT, LLMPlanner
 from assistant.language.wording import Eyes, LLMLooker, LLMSpeaker
 from assistant.plan import Memory, SkillCall
 
@@ -19,7 +19,12 @@ class LLMMind:
 
     def __init__(self, taught: TaughtLLM) -> None:
         eyes = None if taught.sighted is None else Eyes(taught.sighted)
-        self._planner = LLMPlanner(taught.llm)
+        sighted = taught.sighted
+        self._planner = (
+            LLMPlanner(taught.llm)
+            if sighted is None
+            else LLMPlanner(taught.llm, TAUGHT, blind=lambda: sighted.looking(None))
+        )
         self.name = self._planner.name
         self.speaker = LLMSpeaker(taught.llm, eyes)
         self.looker = None if eyes is None else LLMLooker(taught.llm, eyes)

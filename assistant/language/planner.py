@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from assistant.language.grammar import Constraint, tools
@@ -23,25 +24,49 @@ from vision.extras import missing_packages
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from assistant.language.llms.load import LoadedLLM, Quantisation
+    from assistant.language.llms.load import LoadedLLM
 
 ROOM_FOR_QUESTION = 512
 """Tokens that a question may always have; a model whose window is too narrow for more is told less."""
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What a model reads beside the question: messages, and tools for its chat template."""
+
+    messages: Callable[[str, Memory], list[Message]]
+    tools: Sequence[Tool] = ()
+
+
+TAUGHT = Reading(plan_messages)
+"""For a model that the recipe has taught."""
+
+
 class LLMPlanner:
     """Plans by a language model, greedily and under the grammar. Never raises; the rules plan when memory runs out.
 
-    `name` says who made the last plan.
+    `name` says who made the last plan. Without a `reading` the embedded model reads what it was taught with, another
+    is told everything that its window has room for. `blind` is held while the model writes: a plan is made from words
+    alone, even where the same model looks at a CT for somebody else. A plan of more than `limit` tokens, less those to
+    end it, is not understood.
     """
 
-    def __init__(self, llm: LoadedLLM) -> None:
+    def __init__(
+        self,
+        llm: LoadedLLM,
+        reading: Reading | None = None,
+        *,
+        blind: Callable[[], AbstractContextManager[None]] = nullcontext,
+        limit: int = LIMIT,
+    ) -> None:
         self._llm = llm
+        self._blind = blind
+        self._limit = limit
         self._tool_format = llm.tool_format
         self._constraint = Constraint(llm.tokenizer, self._tool_format, ends=_ends_of(llm))
         self._marks = marks_of(llm.tokenizer)
         self._window = min(int(llm.tokenizer.model_max_length), int(llm.model.config.max_position_embeddings))
-        self._messages, self._tools = self._reading()
+        self._reading = reading or self._fitting()
         self.name = llm.name
 
     def plan(self, question: str, memory: Memory) -> list[SkillCall]:
@@ -62,36 +87,32 @@ class LLMPlanner:
 
     def prompt(self, question: str, memory: Memory) -> list[int]:
         """The tokens that the model reads. The question's words are in the turn of the user and cannot end it."""
-        return self._encoded(self._messages(harmless(clean(question), self._marks), memory), self._tools)
+        return self._encoded(self._reading, harmless(clean(question), self._marks), memory)
 
     def _planned(self, question: str, memory: Memory) -> list[SkillCall]:
         from assistant.language.grammar.greedy import write_plan
 
         prompt = self.prompt(question, memory)
-        if len(prompt) + LIMIT > self._window:
+        if len(prompt) + self._limit > self._window:
             return [_refuse("too_long")]
-        plan = self._constraint.start()
-        tokens = write_plan(self._llm.model, prompt, plan)
+        plan = self._constraint.start(limit=self._limit)
+        with self._blind():
+            tokens = write_plan(self._llm.model, prompt, plan)
         return [_refuse("not_understood")] if plan.cut else settle(self._constraint.read(tokens), question, memory)
 
-    def _reading(self) -> tuple[Callable[[str, Memory], list[Message]], Sequence[Tool]]:
-        """What the model is told: all of it, unless it was taught or has no room for it."""
-        told = len(self._encoded(told_messages("", Memory()), tools()))
-        if self._llm.name == EMBEDDED or told + ROOM_FOR_QUESTION + LIMIT > self._window:
-            return plan_messages, ()
-        return told_messages, tools()
+    def _fitting(self) -> Reading:
+        """Everything, unless the model was taught or has no room for it."""
+        if self._llm.name == EMBEDDED:
+            return TAUGHT
+        told = Reading(told_messages, tools())
+        needed = len(self._encoded(told, "", Memory())) + ROOM_FOR_QUESTION + self._limit
+        return told if needed <= self._window else TAUGHT
 
-    def _encoded(self, messages: Sequence[Message], told_tools: Sequence[Tool]) -> list[int]:
-        text = chat_text(self._llm.tokenizer, self._llm.row, messages, tools=told_tools)
+    def _encoded(self, reading: Reading, question: str, memory: Memory) -> list[int]:
+        messages = reading.messages(question, memory)
+        text = chat_text(self._llm.tokenizer, self._llm.row, messages, tools=reading.tools)
         # Not verbose: whether it is too long is checked here.
         return list(self._llm.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
-
-
-def load_planner(name_or_folder: str | Path, *, quantisation: Quantisation = "none") -> LLMPlanner:
-    """The planner of 'embedded', of a local folder or of a name of the model hub. Raises as `load_llm` does."""
-    from assistant.language.llms.load import load_llm
-
-    return LLMPlanner(load_llm(name_or_folder, quantisation=quantisation))
 
 
 def has_embedded() -> bool:
@@ -100,12 +121,12 @@ def has_embedded() -> bool:
 
 
 def import_libraries() -> None:
-    """Import what `load_planner` and the first plan would import, without starting a thread."""
+    """Import what `load_mind` and the first plan would import, without starting a thread."""
     import llguidance.hf  # noqa: F401
     from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast  # noqa: F401
 
     import assistant.language.grammar.greedy
-    import assistant.language.llms.load  # noqa: F401
+    import assistant.language.mind  # noqa: F401
 
 
 def marks_of(tokenizer: PreTrainedTokenizerBase) -> re.Pattern[str] | None:

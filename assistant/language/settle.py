@@ -71,7 +71,8 @@ def _narrowed(name: str, arguments: dict[str, Any]) -> SkillCall:
     structures, within = arguments.get("structures") or list(GROUPS["lesions"]), arguments["within"]
     others = [one for one in structures if not by_name(one).lesion_of]
     lesions = [one for one in structures if any(_holds(place, one) for place in within)]
-    places = [place for place in within if any(_holds(place, one) for one in lesions)]
+    anywhere = any(by_name(one).kind == "extra" for one in others)
+    places = [place for place in within if anywhere or any(_holds(place, one) for one in lesions)]
     if any(_contradicts(one, within) for one in others):
         return _refuse("contradictory", near=[*structures, *within])
     if len(others) < len(structures) and not lesions:

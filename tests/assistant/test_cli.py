@@ -65,7 +65,9 @@ def main(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """
 
     def run(*words: str, raise_this: BaseException | None = None) -> int:
-        def open_ct(path: Path, *, choices: Choices, segmenter: None, progress: object) -> WrittenConversation:
+        def open_ct(
+            path: Path, *, choices: Choices, segmenter: None, planner: None, progress: object
+        ) -> WrittenConversation:
             if raise_this is not None:
                 raise raise_this
             return WrittenConversation()
