@@ -112,7 +112,8 @@ def _site(rng: Random, structure: str, within: tuple[str, ...], first: int) -> S
     sided = [name for name in within if by_name(name).side]
     if sided:
         organ = rng.choice(sided)
-    part, segments = None, ()
+    part: str | None = None
+    segments: tuple[int, ...] = ()
     if organ == "pancreas":
         part = rng.choice(within).removeprefix("pancreas_") if within else rng.choice(("head", "body", "tail"))
     elif organ == "liver":

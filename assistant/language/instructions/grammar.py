@@ -149,10 +149,10 @@ def expanded(frame: str) -> tuple[str, ...]:
         return tuple(f"{frame[: match.start()]}{option}{frame[match.end() :]}" for option in dict.fromkeys(options))
     texts = [frame]
     for choice in _CHOICE.finditer(frame):
-        options = choice[1].split("|")
-        if len(texts) * len(options) > MOST_VARIANTS:
+        variants = choice[1].split("|")
+        if len(texts) * len(variants) > MOST_VARIANTS:
             break
-        texts = [text.replace(choice[0], option, 1) for text in texts for option in options]
+        texts = [text.replace(choice[0], variant, 1) for text in texts for variant in variants]
     return tuple(dict.fromkeys(texts))
 
 

@@ -112,14 +112,14 @@ def lesions_of_two(rng: Random) -> Spoken:
     """Lesions of two organs in one noun: 'liver and kidney tumours'."""
     kind = rng.random()
     if kind < 0.25:
-        rows, noun = ("liver_cyst", "kidney_cyst"), _noun(rng, "liver_cyst", plural=True)
+        rows = ["liver_cyst", "kidney_cyst"]
     else:
-        rows = tuple(rng.sample([n for n in KNOWN if n.endswith("_lesion")], 2))
-        noun = _noun(rng, rows[0], plural=True)
+        rows = rng.sample([n for n in KNOWN if n.endswith("_lesion")], 2)
+    noun = _noun(rng, rows[0], plural=True)
     adjectives = [pick(rng, _row(name)["adj"]) for name in rows]
     organs = [pick(rng, _row(name)["organ"]) for name in rows]
     both = rng.choice((f"{' and '.join(adjectives)} {noun}", f"{noun} in the {organs[0]} and the {organs[1]}"))
-    return Spoken(both, rows, plural=True, lesion=True)
+    return Spoken(both, tuple(rows), plural=True, lesion=True)
 
 
 def any_lesion(rng: Random) -> Spoken:
@@ -194,9 +194,9 @@ def _length(rng: Random) -> tuple[str, float]:
     if rng.random() < 0.5:
         mm = float(rng.choice((3, 4, 5, 6, 8, 10, 12, 15, 18, 20, 25, 30, 35, 40, 50)))
         return f"{mm:g}{rng.choice((' mm', ' mm', 'mm', ' millimetres', ' millimeters'))}", mm
-    cm = rng.choice((0.5, 1, 1, 1.5, 2, 2, 2.5, 3, 3, 4, 5, 6))
-    word = {1: "one", 2: "two", 3: "three"}.get(cm, f"{cm:g}") if rng.random() < 0.1 else f"{cm:g}"
-    return f"{word}{rng.choice((' cm', ' cm', 'cm', ' centimetres', ' centimeters'))}", float(cm) * 10
+    cm = rng.choice((0.5, 1.0, 1.0, 1.5, 2.0, 2.0, 2.5, 3.0, 3.0, 4.0, 5.0, 6.0))
+    word = {1.0: "one", 2.0: "two", 3.0: "three"}.get(cm, f"{cm:g}") if rng.random() < 0.1 else f"{cm:g}"
+    return f"{word}{rng.choice((' cm', ' cm', 'cm', ' centimetres', ' centimeters'))}", cm * 10
 
 
 def _bounds(rng: Random) -> tuple[str, dict[str, float]]:

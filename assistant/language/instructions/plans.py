@@ -9,8 +9,8 @@ from assistant.language.instructions.targets import Filling
 from assistant.plan import SkillCall
 
 ORDER = (
-    *("structures", "within", "quantities", "with_", "limit", "select", "min_mm", "max_mm", "finding", "asked"),
-    *("template", "formats", "change", "reason", "near", "words"),
+    *("reason", "structures", "within", "quantities", "with_", "asked", "limit", "select", "min_mm", "max_mm"),
+    *("finding", "template", "formats", "change", "near", "words"),
 )
 """Argument keys of `SkillCall` in the order in which a plan is written."""
 

@@ -18,14 +18,8 @@ Mood = Literal["do", "ask", "say", "fragment", "bare"]
 HELD_OUT_PERMILLE = 120
 """Of the templates of a skill, decided by a hash of their text."""
 
-_ASKS = frozenset(
-    ("what", "what's", "how", "is", "are", "was", "were", "do", "does", "did", "can", "could", "would", "will", "may")
-    + ("which", "where", "who", "whereabouts", "has", "have", "any", "anything", "{is}", "{does}", "{has}", "{was}")
-    + ("{isa}", "at", "in", "on", "from", "should", "am", "why", "when", "might", "what’s", "over")
-)
-_SAYS = frozenset(
-    ("i", "i'd", "i'm", "i've", "we", "my", "our", "the", "that", "that's", "it", "this", "there", "{x}", "you")
-)
+_ASKS = frozenset(words_of("verbs")["asks"].split())
+_SAYS = frozenset(words_of("verbs")["says"].split())
 _VERBS = frozenset(words_of("verbs")["verbs"].split())
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from assistant.language.instructions.agreement import verbs_for
 from assistant.language.instructions.compose import message, noisy
 from assistant.language.instructions.grammar import render
 from assistant.language.instructions.noise import marked
 from assistant.language.instructions.plans import call, merged, quantities_of
 from assistant.language.instructions.requests import Core, Request, draw_core, draw_skill, request_of
-from assistant.language.instructions.targets import Filling, fill, format_words, verbs_for
+from assistant.language.instructions.targets import Filling, fill, format_words
 from assistant.language.instructions.templates import Group, Split, Template, draw_from, usable_groups
 from assistant.plan import SkillCall
 from vision.structures import GROUPS, by_name

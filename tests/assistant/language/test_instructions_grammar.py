@@ -38,7 +38,7 @@ def test_slots_are_found_inside_choices() -> None:
 
 @pytest.mark.parametrize("pattern", ["(a", "a)", "[a", "(a|b]"])
 def test_brackets_that_do_not_match_are_refused(pattern: str) -> None:
-    with pytest.raises(ValueError, match="brackets do not match|is not closed"):
+    with pytest.raises(ValueError, match=r"brackets do not match|is not closed"):
         parse(pattern)
 
 

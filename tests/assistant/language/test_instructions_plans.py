@@ -9,13 +9,13 @@ import pytest
 
 from assistant.language.grammar.text import can_write
 from assistant.language.instructions import plan_examples, plan_row, split_of, templates_of
+from assistant.language.instructions.agreement import indefinite
 from assistant.language.instructions.lesions import chosen_lesions, lesion_within, lesions_in
 from assistant.language.instructions.naming import all_units, called, names_of, sided
 from assistant.language.instructions.noise import slipped, spelled, with_slips
 from assistant.language.instructions.organs import all_but, overlap, segments_together
 from assistant.language.instructions.plans import call, merged
 from assistant.language.instructions.requests import core_of, draw_request
-from assistant.language.instructions.targets import indefinite
 from assistant.language.instructions.templates import groups_of, tables
 from assistant.language.instructions.turns import before, draw_follow, fits, follow
 from assistant.language.rules import RulePlanner

@@ -8,9 +8,10 @@ from random import Random
 
 from assistant.grounding import render, verify
 from assistant.language.instructions.findings import organ_finding, with_range
+from assistant.language.instructions.page import Page, sentences_for
 from assistant.language.instructions.requests import Request
 from assistant.language.instructions.targets import Filling
-from assistant.language.instructions.words import Page, answer_of, sentences_for, words_row
+from assistant.language.instructions.words import answer_of, words_row
 from assistant.language.taught import MASK
 from assistant.language.wording.grammar import sentences_in
 from assistant.plan import SkillCall
