@@ -62,7 +62,7 @@ def read(sentence: str, *, lexicon: Lexicon) -> Reading:
     page = Page(_PERCENTILE.sub(r"p\1", plain(sentence)))
     page.refuse(words.FORBIDDEN, "is never covered by a record")
     page.claims += [Claim("range", (match[1],), *match.span()) for match in page.take(words.RANGE)]
-    ranges = [(claim.start, claim.end, words.NORMAL) for claim in page.claims]
+    ranges: list[Named] = [(claim.start, claim.end, words.NORMAL) for claim in page.claims]
     ranges += [(*match.span(), words.NORMAL) for match in page.take(words.NEUTRAL) if "normal range" in match.group()]
     page.claims += [Claim("no_size", (), *match.span()) for match in page.take(words.NO_SIZE)]
     page.claims += [_cut(match) for match in page.take(words.CUT)]

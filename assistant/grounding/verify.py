@@ -181,6 +181,8 @@ def _subject_problems(
     claims = [claim for claim in reading.claims if claim.about == at]
     if not candidates:
         return [] if _is_place_of(subject, related) and not claims else [f"no record of {what}"]
+    if standing in ("absent", "not assessable") and _says_too_much(at, reading, candidates):
+        return [f"not every {what} is on record as {standing}"]
     if standing == "absent" and any(finding.status is not Status.NOT_SEEN for finding in candidates):
         return [f"{what} is not on record as searched and not seen"]
     if standing == "not assessable" and any(finding.status is not Status.NOT_ASSESSABLE for finding in candidates):
@@ -195,6 +197,14 @@ def _subject_problems(
         f"the count {claim.value[0]} of {what} is not on record" for claim in counted if not counts(claim, fitting)
     ]
     return details + _uncovered([c for c in claims if c not in counted], fitting, related=related, each=subject.plural)
+
+
+def _says_too_much(at: int, reading: Reading, candidates: Sequence[Finding]) -> bool:
+    """Whether a name for several structures, with no place to narrow it, stands for one that was not searched."""
+    subject = reading.subjects[at]
+    if subject.finding or _places(at, reading):
+        return False
+    return GENERIC in subject.names or bool(subject.names - {finding.structure for finding in candidates})
 
 
 def _fewer_than_said(subject: Mention, seen: Sequence[Finding]) -> bool:

@@ -205,6 +205,7 @@ def test_free_wording_of_the_truth_passes(text: str) -> None:
         "No suspected liver lesion was detected.",
         "The liver shows no lesion.",
         "There is no suspected lesion.",
+        "No cyst was seen.",
         "The gallbladder was not seen.",
         "The gallbladder was segmented.",
         "A suspected pancreatic lesion was detected.",

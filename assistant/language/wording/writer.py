@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from vision.extras import require_packages
 
 if TYPE_CHECKING:
     from llguidance import LLMatcher
+    from transformers import PreTrainedTokenizerFast
 
     from assistant.language.llms.load import LoadedLLM
     from assistant.language.sight import Looked, SightedLM
@@ -59,7 +60,8 @@ class Writer:
         self._eyes = eyes
         added = {token.content: index for index, token in llm.tokenizer.added_tokens_decoder.items()}
         self._mask_token_id = added.get(MASK)
-        self._tokens = from_tokenizer(llm.tokenizer, eos_token=_ends_of(llm))
+        tokenizer = cast("PreTrainedTokenizerFast", llm.tokenizer)
+        self._tokens = from_tokenizer(tokenizer, eos_token=_ends_of(llm))
         self.window = min(int(llm.tokenizer.model_max_length), int(llm.model.config.max_position_embeddings))
 
     def write(
