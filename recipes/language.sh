@@ -60,7 +60,7 @@ dev="$BODYMAPS_DATA/dev"
 "$bodymaps" evaluate language --llm "$out/run/llm" --requests "$dev/requests.jsonl" --data "$out/talk.jsonl" \
     --data "$out/unseen/phantoms.jsonl" --data "$out/unseen/synthetic.jsonl" \
     --cts "$out/unseen/phantoms" --cts "$out/unseen/synthetic" \
-    --cases "$dev/btcv_0010" --cases "$dev/btcv_0039" --order abdomenatlas1.1 --most 2000 --out "$out/evaluation"
+    --cases "$dev/btcv_0010" --cases "$dev/btcv_0039" --order abdomenatlas1.1 --most 1000 --out "$out/evaluation"
 
 # 5. The folder goes to assistant/language/weights, whole. 12 MB is the limit of the repository.
 ls -l "$out/run/llm" "$out/run/llm/adapter"

@@ -111,9 +111,14 @@ def _answered(
     told, blind = encode(task.sample)
     hits: dict[Condition, bool] = {}
     for zeroed in (False, True):
-        for withheld, prompt in ((False, told.prompt), (True, (blind or told).prompt)):
-            shares = beliefs(eyes[zeroed], prompt, answers, tokens=tokens[zeroed])
-            hits[CONDITIONS[zeroed + 2 * withheld]] = shares.index(max(shares)) == wanted
+        for withheld, sample in ((False, told), (True, blind)):
+            condition = CONDITIONS[zeroed + 2 * withheld]
+            if sample is None:
+                # Nothing was told that could be withheld.
+                hits[condition] = hits[CONDITIONS[zeroed]]
+                continue
+            shares = beliefs(eyes[zeroed], sample.prompt, answers, tokens=tokens[zeroed])
+            hits[condition] = shares.index(max(shares)) == wanted
     return hits
 
 
