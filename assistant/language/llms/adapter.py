@@ -85,7 +85,7 @@ def load_adapter(model: PreTrainedModel, folder: str | Path) -> PreTrainedModel:
         raise WeightsError("E_LORA", "The LoRA cannot be read.", "Copy or train it again.") from None
     try:
         _inject(model, config)
-        report = set_peft_model_state_dict(
+        report: Any = set_peft_model_state_dict(
             model, {key.removeprefix(PREFIX): tensor for key, tensor in tensors.items()}, adapter_name=NAME
         )
     except (RuntimeError, ValueError):

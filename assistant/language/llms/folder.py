@@ -22,6 +22,8 @@ ROUNDED_FILE = "model.int8.safetensors"
 """Weights in a byte each, as the embedded model has them (`assistant/language/embedded/storage.py`). Not the name that
 transformers looks for: it would take the integers for weights."""
 
+INDEX = "model.safetensors.index.json"
+
 MOST_BYTES = 64 << 20
 """Of a config.json or an index; none comes near it."""
 
@@ -57,7 +59,7 @@ def open_folder(name_or_folder: str | Path) -> LLMFolder:
     instead of a model, weights that are not safetensors or not all there, no tokenizer.json.
     """
     path, shown = _find(name_or_folder)
-    config = _read_json(path / "config.json")
+    config = _read_json(path, "config.json")
     architecture = str((config.get("architectures") or ["none"])[0])
     row = row_for(architecture)
     if (path / "adapter_config.json").exists():
@@ -104,16 +106,15 @@ def _fetched(name: str) -> Path:
         raise WeightsError(
             "E_LLM",
             f"{name} has not been fetched from the model hub.",
-            f"Run: hf download {name} --include '*.json' --include '*.jinja' --include 'model*.safetensors'",
+            f"Run: hf download {name} --include '*.json' --include '*.jinja' --include 'model*.safetensors'.",
         )
     return Path(found).parent
 
 
 def _weights(path: Path) -> tuple[Path, ...]:
     """The files that hold the tensors: one, or those that the index lists."""
-    index = path / "model.safetensors.index.json"
-    if index.is_file():
-        names = sorted({str(name) for name in (_read_json(index).get("weight_map") or {}).values()})
+    if (path / INDEX).is_file():
+        names = sorted({str(name) for name in (_read_json(path, INDEX).get("weight_map") or {}).values()})
         if not names or any(Path(name).name != name or not name.endswith(".safetensors") for name in names):
             raise WeightsError("E_LLM", "The index of the language model's weights cannot be used.", _INSTRUCT)
     else:
@@ -131,18 +132,19 @@ def _weights(path: Path) -> tuple[Path, ...]:
     return files
 
 
-def _read_json(file: Path) -> dict[str, Any]:
+def _read_json(folder: Path, name: str) -> dict[str, Any]:
     """The object in one of its files. Raises WeightsError E_LLM."""
+    file = folder / name
     try:
         if file.stat().st_size > MOST_BYTES:
             raise ValueError
         content = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise WeightsError("E_LLM", f"The language model has no {file.name}.", _INSTRUCT) from None
+        raise WeightsError("E_LLM", f"The language model has no {name}.", _INSTRUCT) from None
     except (OSError, ValueError, RecursionError):
         raise WeightsError(
-            "E_LLM", f"The language model's {file.name} cannot be read.", "Fetch or copy the model again."
+            "E_LLM", f"The language model's {name} cannot be read.", "Fetch or copy the model again."
         ) from None
     if not isinstance(content, dict):
-        raise WeightsError("E_LLM", f"The language model's {file.name} is no JSON object.", _INSTRUCT)
+        raise WeightsError("E_LLM", f"The language model's {name} is no JSON object.", _INSTRUCT)
     return content

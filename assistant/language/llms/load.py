@@ -190,14 +190,15 @@ def _load_model(folder: LLMFolder, quantisation: Quantisation, runtime: Runtime)
     if folder.weights[0].name == ROUNDED_FILE:
         from assistant.language.embedded import load_rounded
 
-        return load_rounded(folder.path).to(runtime.device, runtime.dtype)
+        rounded: Any = load_rounded(folder.path)
+        return rounded.to(runtime.device, runtime.dtype)
     stored = folder.stored_quantisation is not None
     options: dict[str, Any] = {} if stored else {"quantization_config": bits_config(quantisation, runtime)}
     if folder.architecture in folder.row.also:
         options["key_mapping"] = TEXT_KEYS
     try:
         with _quiet():
-            model, report = AutoModelForCausalLM.from_pretrained(
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
                 folder.path,
                 config=_config(folder),
                 dtype=runtime.dtype,
@@ -213,6 +214,7 @@ def _load_model(folder: LLMFolder, quantisation: Quantisation, runtime: Runtime)
         raise _no_memory("does not fit into the memory") from None
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError):
         raise _damaged() from None
+    model, report = loaded
     if report["missing_keys"] or report["mismatched_keys"] or report["error_msgs"]:
         raise _damaged()
     if quantisation == "4bit" and runtime.device.type == "cpu":
