@@ -55,6 +55,19 @@ def cases(
 
 
 @data_app.command()
+def truth(
+    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Folders of CTs with masks.")],
+    out: Annotated[Path, typer.Option(help="List of cases to write, as JSON.")],
+) -> None:
+    """List what masks tell of visual questions: region, side of a kidney lesion, size of spleen and kidneys."""
+    from assistant.language.instructions.labelled import write_labelled_cases
+
+    with progress_bar() as progress:
+        saved = write_labelled_cases(folders, out, progress=progress)
+    tell(f"Saved {saved}")
+
+
+@data_app.command()
 def convert(
     source: Annotated[Path, typer.Argument(help="File of questions, conversations or findings of another project.")],
     layout: Annotated[str, typer.Option(help="m3d_vqa, ct_chat, deep_tumor_vqa or abdomen_atlas.")],

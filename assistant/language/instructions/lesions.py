@@ -111,10 +111,7 @@ def generic_lesion(rng: Random, *, plural: bool | None = None) -> Spoken:
 def lesions_of_two(rng: Random) -> Spoken:
     """Lesions of two organs in one noun: 'liver and kidney tumours'."""
     kind = rng.random()
-    if kind < 0.25:
-        rows = ["liver_cyst", "kidney_cyst"]
-    else:
-        rows = rng.sample([n for n in KNOWN if n.endswith("_lesion")], 2)
+    rows = ["liver_cyst", "kidney_cyst"] if kind < 0.25 else rng.sample([n for n in KNOWN if n.endswith("_lesion")], 2)
     noun = _noun(rng, rows[0], plural=True)
     adjectives = [pick(rng, _row(name)["adj"]) for name in rows]
     organs = [pick(rng, _row(name)["organ"]) for name in rows]
