@@ -100,7 +100,6 @@ def default_planner() -> Planner:
     return named_planner(EMBEDDED if has_embedded() else RULES)
 
 
-@functools.cache
 def named_planner(llm: str, *, quantisation: Quantisation = "none") -> Planner:
     """The planner of a language model, which also words answers; loaded once per process.
 
@@ -112,6 +111,11 @@ def named_planner(llm: str, *, quantisation: Quantisation = "none") -> Planner:
         from assistant.language.rules import RulePlanner
 
         return RulePlanner()
+    return _loaded_mind(llm, quantisation)
+
+
+@functools.cache
+def _loaded_mind(llm: str, quantisation: Quantisation) -> Planner:
     from assistant.language.mind import load_mind
 
     return load_mind(llm, quantisation=quantisation)
