@@ -64,11 +64,19 @@ def mood_of(frame: str, given: Mood) -> Mood:
     plain = word.split("|", 1)[0].strip("()[]<>{}")
     if first in _ASKS or plain in _ASKS:
         return "ask"
-    if plain in _VERBS:
+    if plain in _VERBS and not _is_noun(frame):
         return "do"
     if first in _SAYS or plain in _SAYS:
         return "say" if " " in frame and first not in ("{x}", "the") else ("say" if first == "the" else "fragment")
     return given if given in ("say", "fragment") else "fragment"
+
+
+def _is_noun(frame: str) -> bool:
+    """Whether a word that is verb and noun opens a frame as a noun: 'mask of', 'contour for', 'outline of'."""
+    words = frame.lower().split(" ", 2)
+    return len(words) > 1 and (
+        words[1] == "of" or (words[1] == "for" and words[0] in ("mask", "contour", "outline", "box"))
+    )
 
 
 def _template(skill: str, group: str, frame: str, *, mood: Mood) -> Template:
