@@ -13,8 +13,8 @@
 #   bodymaps train language --llm Qwen/Qwen3-4B-Instruct-2507 --load-in-4bit --data OUT/talk.jsonl ... --out OUT/qwen
 #   bodymaps chat --llm OUT/qwen/llm
 #
-# With 4 bits, gradient checkpointing and one row of 1,024 tokens at a time that takes under 8 GiB of a GPU; the sum is
-# in assistant/language/llms/memory.py and its test.
+# With 4 bits, gradient checkpointing and one row of 1,024 tokens at a time that takes 6 GiB of a GPU: the sum is in
+# docs/language_models.md.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
