@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from assistant.language.taught import TaughtLLM
     from vision.benchmark import EvaluationCase
     from vision.models.coarse_to_fine.segmenter import UniversalSegmenter
+    from vision.models.coarse_to_fine.tokens import CTTokens
 
 MOST_ASKED = 8
 """Questions a structure, spread over those that there are."""
@@ -142,12 +143,12 @@ def _interval(scores: Sequence[MaskScore], value: Callable[[MaskScore], float]) 
     return bootstrap_interval([value(score) for score in scores if not math.isnan(value(score))])
 
 
-def _looked(taught: TaughtLLM, tokens: object) -> Looked:
+def _looked(taught: TaughtLLM, tokens: CTTokens) -> Looked:
     import torch
 
     assert taught.sighted is not None
     with torch.inference_mode():
-        return taught.sighted.look([tokens])  # type: ignore[list-item]
+        return taught.sighted.look([tokens])
 
 
 def _spread(samples: list[tuple[str, Sample]]) -> list[tuple[str, Sample]]:

@@ -68,7 +68,8 @@ def _plain(call: SkillCall) -> SkillCall:
 
 
 def _turns(row: ChatRow) -> list[PlanTask]:
-    tasks, memory, question = [], Memory(), ""
+    tasks: list[PlanTask] = []
+    memory, question = Memory(), ""
     for message in row.messages:
         if message.role == "user":
             question = message.content

@@ -35,7 +35,7 @@ def said(
     marks = marks_of(llm.tokenizer)
     told = [{**message, "content": harmless(str(message.get("content") or ""), marks)} for message in messages]
     text = chat_text(llm.tokenizer, llm.row, told, tools=tools)
-    prompt = llm.tokenizer(text, add_special_tokens=False, return_tensors="pt").to(llm.model.device)
+    prompt: Any = llm.tokenizer(text, add_special_tokens=False, return_tensors="pt").to(llm.model.device)
     with torch.inference_mode():
         if taught.sighted is None:
             ids = llm.model.generate(**prompt, max_new_tokens=most_tokens, do_sample=False)
@@ -52,7 +52,7 @@ def llm_chat(taught: TaughtLLM, *, most_tokens: int = MOST_TOKENS) -> Chat:
 
     def chat(messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> Turn:
         ids = said(taught, messages, tools=tools, most_tokens=most_tokens)
-        text = taught.llm.tokenizer.decode(ids, skip_special_tokens=False)
+        text = str(taught.llm.tokenizer.decode(ids, skip_special_tokens=False))
         return turn_of(text, tool_format) if tools else Turn(text.strip())
 
     return chat

@@ -63,6 +63,8 @@ class SightPass(nn.Module):
     vector is learned as a word only.
     """
 
+    queries: Tensor
+
     def __init__(self, model: SightedLM, tokens: Mapping[str, CTTokens], queries: Mapping[str, Tensor]) -> None:
         super().__init__()
         self.model, self.tokens = model, tokens

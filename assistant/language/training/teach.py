@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from assistant.language.embedded import SIGHT_SIZES, VOCAB, embedded_config, load_rounded, save_rounded
 from assistant.language.llms.embedded import train_tokenizer
@@ -26,7 +26,7 @@ from vision.io.files.atomic import write_text, writing
 from vision.segmenter import Progress, no_progress
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from assistant.language.sight import SightConfig, SightedLM
     from vision.models.coarse_to_fine.segmenter import UniversalSegmenter
@@ -160,8 +160,8 @@ def new_sight(llm: LoadedLLM, segmenter: UniversalSegmenter, *, seed: int) -> Si
     if mask is not None and is_small(llm):
         # Its words were taught with the token in them: it begins as what it already means.
         with torch.no_grad():
-            mask.input.copy_(llm.model.get_input_embeddings().weight[mask.token_id])
-            mask.output.copy_(llm.model.get_output_embeddings().weight[mask.token_id])
+            mask.input.copy_(_embedding(llm).weight[mask.token_id])
+            mask.output.copy_(cast("nn.Linear", llm.model.get_output_embeddings()).weight[mask.token_id])
     return model
 
 
@@ -197,14 +197,19 @@ def is_small(llm: LoadedLLM) -> bool:
 def _sight_config(llm: LoadedLLM, segmenter: UniversalSegmenter) -> SightConfig:
     from assistant.language.sight import SightConfig
 
-    widths = {
-        "token_width": segmenter.network.backbone.bottleneck_width,
-        "pooled_width": segmenter.network.backbone.width,
-        "query_width": segmenter.config.query_width,
-        "hidden_width": int(llm.model.get_input_embeddings().weight.shape[1]),
-        "mask_token_id": give_mask_token(llm),
-    }
-    return SightConfig(**widths, **(SIGHT_SIZES if is_small(llm) else {"every": 4}))
+    sizes: dict[str, Any] = dict(SIGHT_SIZES) if is_small(llm) else {"every": 4}
+    return SightConfig(
+        token_width=segmenter.network.backbone.bottleneck_width,
+        pooled_width=segmenter.network.backbone.width,
+        query_width=segmenter.config.query_width,
+        hidden_width=_embedding(llm).embedding_dim,
+        mask_token_id=give_mask_token(llm),
+        **sizes,
+    )
+
+
+def _embedding(llm: LoadedLLM) -> nn.Embedding:
+    return cast("nn.Embedding", llm.model.get_input_embeddings())
 
 
 def _tokenizer_folder(rows: Sequence[ChatRow], folder: Path) -> Path:
