@@ -90,7 +90,7 @@ SEGMENTS = re.compile(
 )
 SLICES = re.compile(r"\b(?:between )?slices? (?:number )?(\d+)(?:(?: ?- ?| to | and | through )(\d+))?\b")
 NO_PLACE = re.compile(
-    r"\b(?:is|are|was|were|of|measures?|x|by|volume|attenuation|confidence|deviation|axis|product|length):? ?$"
+    r"\b(?:is|are|was|were|of|to|measures?|x|by|volume|attenuation|confidence|deviation|axis|product|length):? ?$"
 )
 """Before slices or segments that stand where a value belongs ('the volume is slice 3')."""
 IN_PLACE = re.compile(r"\b(?:in|on|inside) (?:the |a )?$")
