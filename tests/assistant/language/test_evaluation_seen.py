@@ -73,6 +73,7 @@ def taught() -> TaughtLLM:
     return TaughtLLM(llm, model, token)
 
 
+@pytest.mark.slow
 def test_a_model_that_looks_is_right_with_the_ct_and_guesses_without(taught: TaughtLLM) -> None:
     rows = [visual(name, answer) for name, answer in (("a", "Early."), ("b", "Late.")) for _ in range(3)]
     tasks = visual_tasks(rows, taught)
@@ -85,6 +86,7 @@ def test_a_model_that_looks_is_right_with_the_ct_and_guesses_without(taught: Tau
     assert score.gain.mean == score.gain_without_facts.mean == 0.5
 
 
+@pytest.mark.slow
 def test_a_mask_token_that_the_model_writes_says_its_structure(taught: TaughtLLM) -> None:
     rows = [shown("liver", f"liver{MASK}."), shown("spleen", f"spleen{MASK}."), shown("spleen", "nothing.")]
     samples = mask_samples(rows, taught)
