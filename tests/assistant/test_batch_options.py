@@ -253,5 +253,6 @@ def test_command_passes_every_option_on(cases: Path, tmp_path: Path, monkeypatch
         "timeout_s": 9.0,
         "choices": Choices(series="2", allow_gaps=True),
         "segmenter": "the segmenter of mine",
+        "planner": None,
         "progress": None,
     }
