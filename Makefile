@@ -72,5 +72,5 @@ $(VENV)/.ready: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.ready-dev: $(VENV)/.ready
 	@echo "Installing the tools for tests"
-	@$(PIP) install -e '.[dev,train]'
+	@$(PIP) install -e '.[dev,language,train]'
 	@touch $@
