@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from assistant.language.llms.folder import EMBEDDED, EMBEDDED_FOLDER
 from assistant.language.llms.load import LoadedLLM, Quantisation, load_llm
@@ -69,7 +69,7 @@ def add_teaching(llm: LoadedLLM, folder: Path) -> TaughtLLM:
 def give_mask_token(llm: LoadedLLM) -> int:
     """The id of the mask token, which the tokenizer gets as its last word where it does not have it."""
     llm.tokenizer.add_tokens([MASK], special_tokens=True)
-    return int(llm.tokenizer.convert_tokens_to_ids(MASK))
+    return cast(int, llm.tokenizer.convert_tokens_to_ids(MASK))
 
 
 def describe_taught(folder: Path, llm: str) -> Path:

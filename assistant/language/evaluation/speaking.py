@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from assistant.language.evaluation.deep_tumor import Chat, Turn
 from assistant.language.llms.chat import chat_text
@@ -31,17 +31,17 @@ def said(
     is read letter by letter. `looked` is the CT that the model sees."""
     import torch
 
-    llm = taught.llm
+    llm, model = taught.llm, cast(Any, taught.llm.model)
     marks = marks_of(llm.tokenizer)
     told = [{**message, "content": harmless(str(message.get("content") or ""), marks)} for message in messages]
     text = chat_text(llm.tokenizer, llm.row, told, tools=tools)
     prompt: Any = llm.tokenizer(text, add_special_tokens=False, return_tensors="pt").to(llm.model.device)
     with torch.inference_mode():
         if taught.sighted is None:
-            ids = llm.model.generate(**prompt, max_new_tokens=most_tokens, do_sample=False)
+            ids = model.generate(**prompt, max_new_tokens=most_tokens, do_sample=False)
         else:
             with taught.sighted.looking(looked):
-                ids = llm.model.generate(**prompt, max_new_tokens=most_tokens, do_sample=False)
+                ids = model.generate(**prompt, max_new_tokens=most_tokens, do_sample=False)
     ends = {llm.tokenizer.eos_token_id, llm.tokenizer.pad_token_id}
     return [int(token) for token in ids[0, prompt["input_ids"].shape[1] :].tolist() if token not in ends]
 

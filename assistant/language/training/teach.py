@@ -27,6 +27,7 @@ from vision.segmenter import Progress, no_progress
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+    from transformers import Qwen3ForCausalLM
 
     from assistant.language.sight import SightConfig, SightedLM
     from vision.models.coarse_to_fine.segmenter import UniversalSegmenter
@@ -65,9 +66,9 @@ def teach_words(rows: Sequence[ChatRow], config: StageConfig, *, folder: Path, r
         llm = _small(start if start is not None else _tokenizer_folder(rows, folder))
     torch.manual_seed(config.seed)
     if start is None:
-        from transformers import Qwen3ForCausalLM
+        import transformers
 
-        llm = replace(llm, model=Qwen3ForCausalLM(embedded_config(vocab=len(llm.tokenizer))))
+        llm = replace(llm, model=transformers.Qwen3ForCausalLM(embedded_config(vocab=len(llm.tokenizer))))
     else:
         llm = replace(llm, model=load_rounded(start))
         _save_tokenizer(llm, folder)
@@ -76,7 +77,7 @@ def teach_words(rows: Sequence[ChatRow], config: StageConfig, *, folder: Path, r
     train_stage(TextPass(llm.model.requires_grad_(True)), corpus, config, folder=run, pad=_pad(llm))
     with _one_process() as saves:
         if saves:
-            save_rounded(llm.model, folder)
+            save_rounded(cast("Qwen3ForCausalLM", llm.model), folder)
     return folder
 
 
