@@ -7,7 +7,7 @@ from typing import Any
 
 from assistant.language.rules import RulePlanner
 from assistant.plan import Memory, SkillCall
-from vision.structures import GROUPS, by_name
+from vision.structures import GROUPS, STRUCTURES, by_name
 
 _NEEDS_STRUCTURES = frozenset({"segment", "measure", "classify", "locate", "compare"})
 _SAID_BY_RULES = ("contradictory", "medical_advice")
@@ -48,6 +48,10 @@ def _sensible(call: SkillCall, memory: Memory) -> SkillCall:
             return _refuse("which_structure")
     if arguments.get("min_mm", 0.0) > arguments.get("max_mm", float("inf")):
         return _refuse("contradictory", near=arguments.get("structures", ()))
+    if call.name == "detect" and not all(by_name(one).lesion_of for one in arguments.get("structures", ())):
+        arguments = _lesions_of(arguments)
+        if not arguments["structures"]:
+            return _refuse("unknown_structure", structures=call.arguments["structures"], near=GROUPS["lesions"])
     if arguments.get("within"):
         return _narrowed(call.name, arguments)
     return SkillCall(name=call.name, arguments=arguments)
@@ -80,6 +84,24 @@ def _narrowed(name: str, arguments: dict[str, Any]) -> SkillCall:
     kept = [one for one in structures if one in lesions or one in others]
     rest = {key: value for key, value in arguments.items() if key not in ("structures", "within")}
     return SkillCall(name=name, arguments={"structures": kept, **({"within": places} if places else {}), **rest})
+
+
+def _lesions_of(arguments: dict[str, Any]) -> dict[str, Any]:
+    """A search of organs as one for their lesions, within the parts or the one side that were named."""
+    named = arguments["structures"]
+    searched = [row.name for row in STRUCTURES if row.kind == "lesion"]
+    lesions = [one for name in named for one in searched if name == one or _holds(name, one)]
+    lesions += [name for name in named if by_name(name).lesion_of and name not in searched]
+    parts = [name for name in named if by_name(name).kind == "part" or _is_one_side(name, named)]
+    within = list(dict.fromkeys([*arguments.get("within", ()), *parts]))
+    own = {key: value for key, value in arguments.items() if key not in ("structures", "within")}
+    return {"structures": list(dict.fromkeys(lesions)), **({"within": within} if within else {}), **own}
+
+
+def _is_one_side(name: str, named: Sequence[str]) -> bool:
+    """Whether of a left and a right one only this was named."""
+    pair = by_name(name).pair
+    return pair is not None and not set(GROUPS[pair]) <= set(named)
 
 
 def _holds(place: str, structure: str) -> bool:

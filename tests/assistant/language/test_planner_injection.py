@@ -25,6 +25,8 @@ def random_planner(seed: int) -> LLMPlanner:
 def check(attempt: Attempt, frames: tuple[str, ...], planner: LLMPlanner) -> None:
     """The attempt as a question: the plan is one of the grammar, and what is said of it is true and no prompt."""
     truth = truth_of(about_boxes())
+    # Of three lesions a plan may ask for some: then so many are counted.
+    truth["liver_lesion", "count"] |= {(float(number), "1") for number in (1, 2, 3)}
     for frame in frames:
         question = framed(attempt)[frame]
         conversation = about_boxes()

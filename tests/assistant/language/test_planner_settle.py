@@ -77,6 +77,19 @@ def test_a_search_within_a_place_is_for_the_lesions_that_it_can_hold() -> None:
     ]
 
 
+def test_a_search_of_an_organ_is_for_its_lesions_and_of_a_part_within_it() -> None:
+    assert settled(call("detect", "liver", limit=2)) == [call("detect", "liver_lesion", "liver_cyst", limit=2)]
+    assert settled(call("detect", "pancreas_tail")) == [call("detect", "pancreas_lesion", within=["pancreas_tail"])]
+    assert settled(call("detect", "kidney_left")) == [
+        call("detect", "kidney_lesion", "kidney_cyst", within=["kidney_left"])
+    ]
+    assert settled(call("detect", "kidney_left", "kidney_right")) == [call("detect", "kidney_lesion", "kidney_cyst")]
+    assert settled(call("detect", "lung_lesion", "colon")) == [call("detect", "colon_lesion", "lung_lesion")]
+    assert settled(call("detect", "spleen")) == [
+        call("refuse", "spleen", reason="unknown_structure", near=list(GROUPS["lesions"]))
+    ]
+
+
 def test_an_organ_within_another_contradicts_itself_and_within_its_own_does_not() -> None:
     assert settled(call("segment", "liver", within=["spleen"])) == [
         call("refuse", reason="contradictory", near=["liver", "spleen"])
