@@ -77,7 +77,7 @@ def language(
         data=tuple(data),
         out=out,
         llm=llm,
-        stages=tuple(word.strip() for word in stages.split(",") if word.strip()),  # type: ignore[arg-type]
+        stages=tuple(word.strip() for word in stages.split(",") if word.strip()),  # type: ignore[misc]
         minutes=minutes,
         steps=steps,
         start=start,

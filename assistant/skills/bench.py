@@ -47,8 +47,12 @@ class Bench:
 
     @property
     def lesion_kinds(self) -> tuple[str, ...]:
-        """The structures asked for, or every lesion that the model searches for."""
-        return self.structures or lesion_names(self.notebook.scene.segmenter)
+        """The lesions asked for, those of an organ where that is named, or every one that the model searches for."""
+        searched = lesion_names(self.notebook.scene.segmenter)
+        if not self.structures:
+            return searched
+        kinds = [kind for name in self.structures for kind in _lesions_of(name, searched)]
+        return tuple(dict.fromkeys(kinds))
 
     def findings(self, structure: str) -> tuple[Finding, ...]:
         """One finding for a structure, one for each lesion, those of a part only when the call says within."""
@@ -78,6 +82,14 @@ class Reply:
     extra: tuple[Measurement, ...] = ()
     report: Report | None = None
     impressions: tuple[Impression, ...] = ()
+
+
+def _lesions_of(structure: str, searched: tuple[str, ...]) -> tuple[str, ...]:
+    """A lesion itself; of an organ or a part of one those that are searched for there."""
+    row = by_name(structure)
+    if row.lesion_of:
+        return (structure,)
+    return tuple(kind for kind in searched if {row.name, row.parent} & set(by_name(kind).lesion_of))
 
 
 def lies_within(finding: Finding, within: tuple[str, ...]) -> bool:

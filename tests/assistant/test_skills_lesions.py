@@ -57,6 +57,12 @@ def test_a_limit_of_one_does_not_say_that_there_is_one() -> None:
     assert_grounded(answer)
 
 
+def test_detection_in_an_organ_searches_its_lesions() -> None:
+    answer = about_boxes(call("detect", "liver")).ask("?")
+    assert {finding.structure for finding in answer.findings} == {"liver_lesion"}
+    assert_grounded(answer)
+
+
 def test_detection_without_names_searches_all_that_the_model_knows() -> None:
     answer = about_boxes(call("detect"), searches=frozenset({"kidney_lesion"})).ask("?")
     assert {finding.structure for finding in answer.findings} == {"liver_lesion", "kidney_lesion"}

@@ -261,5 +261,5 @@ def test_package_that_would_call_the_network_is_refused_unless_the_hub_is_offlin
 
 def test_model_of_a_byte_a_weight_is_not_quantised_again(folder) -> None:
     (folder / "model.safetensors").rename(folder / folder_module.ROUNDED_FILE)
-    with pytest.raises(UsageError, match="small already. Leave the flag out"):
+    with pytest.raises(UsageError, match=r"small already\. Leave the flag out"):
         load_llm(folder, quantisation="4bit")
