@@ -84,5 +84,5 @@ def _base(folder: Path) -> str:
     except (OSError, ValueError, KeyError, TypeError):
         name = None
     if not isinstance(name, str) or not name:
-        raise WeightsError("E_LLM", "taught.json does not name a language model.", "Copy the folder again.")
+        raise WeightsError("E_LLM", "The file taught.json does not name a language model.", "Copy the folder again.")
     return name

@@ -12,7 +12,7 @@ def count(bench: Bench) -> Reply:
     """Count the lesions of each kind; a structure that is no lesion is said to be there or not."""
     sentences: list[str] = []
     findings: list[Finding] = []
-    for name in bench.lesion_kinds:
+    for name in bench.structures or bench.lesion_kinds:
         found = bench.findings(name)
         seen = [finding for finding in found if finding.status is Status.SEEN]
         if not seen:

@@ -88,7 +88,7 @@ def _config(description: dict[str, Any]) -> SightConfig:
 def _damaged(what: str) -> WeightsError:
     return WeightsError(
         "E_SIGHT_DESCRIPTION",
-        f"sight.json does not describe a sight: {what}.",
+        f"The file sight.json does not describe a sight: {what}.",
         "Copy the folder again, or train again.",
     )
 

@@ -204,13 +204,13 @@ class SightedLM(nn.Module):
         return (hidden, *inputs[1:]), named
 
 
-def _layers(lm: PreTrainedModel, path: str) -> list[nn.Module]:
+def _layers(lm: PreTrainedModel, submodule: str) -> list[nn.Module]:
     try:
-        return list(lm.get_submodule(path).children())
+        return list(lm.get_submodule(submodule).children())
     except AttributeError:
         raise UsageError(
             "E_SIGHT_FIT",
-            f"The language model has no decoder layers at {path[:60]!r}.",
+            f"The language model has no decoder layers at {submodule[:60]!r}.",
             "Name the path of its list of decoder layers.",
         ) from None
 
