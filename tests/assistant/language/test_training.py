@@ -102,7 +102,6 @@ def test_a_run_stops_when_its_minutes_are_over(tmp_path: Path) -> None:
     model = model_of()
     progress = train_stage(model, corpus_of(), replace(CONFIG, steps=10**6, minutes=0.5 / 60), folder=tmp_path, pad=0)
     assert 0 < progress.step < 10**5
-    assert progress.seconds >= 0.5
 
 
 def test_what_does_not_train_stays_as_it_was(tmp_path: Path) -> None:
