@@ -13,7 +13,8 @@ Message = dict[str, str]
 
 def plan_messages(question: str, memory: Memory) -> list[Message]:
     """System text, with the calls of the turn before, and the question, for a model that the recipe has taught."""
-    return _messages(load_words("planner")["taught"]["system"], question, memory)
+    words = load_words("planner")["taught"]
+    return _messages(words["system"], words["before"], question, memory)
 
 
 def told_messages(question: str, memory: Memory) -> list[Message]:
@@ -24,7 +25,7 @@ def told_messages(question: str, memory: Memory) -> list[Message]:
     words = load_words("planner")
     arguments = " ".join(f"{key}: {meaning}" for key, meaning in words["arguments"].items())
     told = words["told"]["system"].strip().format(structures=", ".join(names()), arguments=arguments)
-    return _messages(told, question, memory)
+    return _messages(told, words["told"]["before"], question, memory)
 
 
 def memory_after(calls: list[SkillCall], before: Memory) -> Memory:
@@ -33,14 +34,14 @@ def memory_after(calls: list[SkillCall], before: Memory) -> Memory:
     return Memory(last_calls=tuple(calls), last_structures=structures) if structures else before
 
 
-def _messages(system: str, question: str, memory: Memory) -> list[Message]:
+def _messages(system: str, before: str, question: str, memory: Memory) -> list[Message]:
     return [
-        {"role": "system", "content": "\n".join([system, *_told_before(memory)])},
+        {"role": "system", "content": "\n".join([system, *_told_before(before, memory)])},
         {"role": "user", "content": clean(question)},
     ]
 
 
-def _told_before(memory: Memory) -> list[str]:
+def _told_before(before: str, memory: Memory) -> list[str]:
     """The calls of the turn before as a line, none for a first turn. What the grammar cannot write is left out."""
     calls = [call for call in memory.last_calls if can_write(call)][-MOST_CALLS:]
-    return [load_words("planner")["before"]["last"].format(calls=plan_text(calls))] if calls else []
+    return [before.format(calls=plan_text(calls))] if calls else []
