@@ -83,16 +83,13 @@ def _axes(rng: Random, finding_id: str, long_mm: float) -> list[Measurement]:
 
 
 def lesion_findings(rng: Random, structure: str, within: tuple[str, ...], first: int) -> list[Finding]:
-    """No, one, two or three lesions of one kind, the first with their count; ids from F<first> on."""
+    """No, one, two or three lesions of one kind; ids from F<first> on."""
     count = rng.choice((0, 0, 1, 1, 1, 2, 2, 3))
     if count == 0:
         status = Status.NOT_SEEN if rng.random() < 0.85 else Status.NOT_ASSESSABLE
         why = "" if status is Status.NOT_SEEN else "it was not found and may lie outside the scan"
         return [Finding(id=f"F{first}", structure=structure, status=status, why=why)]
-    found = [_lesion(rng, structure, within, f"F{first + n}") for n in range(count)]
-    counted = number_of(f"F{first}", "count", float(count), "1")
-    found[0] = found[0].model_copy(update={"measurements": (*found[0].measurements, counted)})
-    return found
+    return [_lesion(rng, structure, within, f"F{first + n}") for n in range(count)]
 
 
 def _lesion(rng: Random, structure: str, within: tuple[str, ...], finding_id: str) -> Finding:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from random import Random
-from typing import Any
 
-from assistant.language.instructions.findings import (
-    lesion_findings,
-    number_of,
-    organ_finding,
-    with_quantities,
-    with_range,
-)
+from assistant.language.instructions.findings import lesion_findings, number_of, organ_finding, with_quantities
 from assistant.language.instructions.page import Page, sentences_for
 from assistant.language.instructions.requests import Request, draw_core, request_of
 from assistant.language.instructions.rows import HELD_OUT_SHARE, Row, tool_call
+from assistant.language.instructions.telling import chosen, compare, distances, tell, with_counts
 from assistant.language.instructions.templates import Split
 from assistant.language.wording.facts import facts_json
 from assistant.plan import SkillCall
-from assistant.records import Finding, Measurement, Status
+from assistant.records import Finding, Measurement
 from vision.structures import by_name
 
 _TOLD = (
@@ -32,29 +26,50 @@ _TOLD = (
 MOST_STRUCTURES = 4
 
 
+@dataclass(frozen=True)
+class Telling:
+    """A question with its plan, records that answer it, and the sentences over them with the ids of their templates."""
+
+    request: Request
+    drawn: list[Finding]
+    """All of the kinds that are asked for; `findings` are those that were meant, with what the skill adds."""
+    findings: list[Finding]
+    extra: list[Measurement]
+    answer: str
+    templates: tuple[str, ...]
+
+
 def words_row(number: int, seed: int) -> Row:
     """One words row: a question of one turn, its calls, the facts and the answer."""
     rng = Random(f"words {seed} {number}")  # noqa: S311  -- draws phrasings, keeps no secret
     split: Split = "held_out" if rng.random() < HELD_OUT_SHARE else "train"
-    while True:
-        request = request_of(rng, draw_core(rng, rng.choice(_TOLD), split))
-        if all(_tellable(item) for item in request.calls):
-            break
-    page = Page(rng, masks=request.calls[0].name in ("segment", "detect"))
-    findings, extra = answer_of(rng, request, page)
+    told = telling(rng, split)
     return {
         "messages": [
-            {"role": "user", "content": request.text},
-            {"role": "assistant", "tool_calls": [tool_call(item) for item in request.calls]},
-            {"role": "tool", "content": facts_json(findings, extra=extra)},
-            {"role": "assistant", "content": " ".join(page.texts)},
+            {"role": "user", "content": told.request.text},
+            {"role": "assistant", "tool_calls": [tool_call(item) for item in told.request.calls]},
+            {"role": "tool", "content": facts_json(told.findings, extra=told.extra)},
+            {"role": "assistant", "content": told.answer},
         ],
         "ct": None,
-        "skill": request.skill,
-        "template": "+".join([request.template, *dict.fromkeys(page.ids)]),
+        "skill": told.request.skill,
+        "template": "+".join([told.request.template, *dict.fromkeys(told.templates)]),
         "split": split,
         "kind": "words",
     }
+
+
+def telling(rng: Random, split: Split) -> Telling:
+    """A drawn question that records can answer, with such records and the answer."""
+    while True:
+        request = request_of(rng, draw_core(rng, rng.choice(_TOLD), split))
+        if len(request.calls) != 1 or not _tellable(request.calls[0]):
+            continue
+        page = Page(rng, masks=request.calls[0].name in ("segment", "detect"))
+        drawn = draw_records(rng, request.calls[0])
+        findings, extra = answer_of(rng, request.calls[0], drawn, page)
+        if page.texts:
+            return Telling(request, drawn, findings, extra, " ".join(page.texts), tuple(page.ids))
 
 
 def _tellable(item: SkillCall) -> bool:
@@ -62,6 +77,8 @@ def _tellable(item: SkillCall) -> bool:
     names = item.arguments.get("structures", [])
     if item.name == "describe":
         return not names
+    if item.name == "detect" and not all(by_name(name).kind == "lesion" for name in names):
+        return False
     if (item.name == "answer" and item.arguments["asked"] != "presence") or item.arguments.get("with_") == "prior":
         return False
     kinds = {by_name(name).kind for name in names}
@@ -73,169 +90,40 @@ def _tellable(item: SkillCall) -> bool:
     )
 
 
-def answer_of(rng: Random, request: Request, page: Page) -> tuple[list[Finding], list[Measurement]]:
-    """Drawn records for the first call of a request, and measurements of the CT; sentences go onto `page`."""
-    item = request.calls[0]
-    if item.name == "describe":
-        return [], _describe(rng, page)
+def draw_records(rng: Random, item: SkillCall) -> list[Finding]:
+    """Findings of what a call names, with the quantities that it asks for; ids in order, not always from F1."""
     first = 1 if rng.random() < 0.8 else rng.randint(2, 12)
     arguments = item.arguments
+    quantities = tuple(arguments.get("quantities", ()))
     found: list[Finding] = []
-    for name in arguments["structures"]:
+    for name in arguments.get("structures", ()):
         if by_name(name).kind == "lesion":
-            found += lesion_findings(rng, name, tuple(arguments.get("within", ())), first + len(found))
+            made = lesion_findings(rng, name, tuple(arguments.get("within", ())), first + len(found))
+            found += [with_quantities(rng, finding, ("hu",)) for finding in made] if "hu" in quantities else made
         else:
-            made = organ_finding(rng, name, f"F{first + len(found)}")
-            found.append(with_quantities(rng, made, tuple(arguments.get("quantities", ()))))
-    found = [
-        with_quantities(rng, f, ("hu",))
-        if "hu" in arguments.get("quantities", ()) and not f.measurement("hu_mean")
-        else f
-        for f in found
-    ]
-    if item.name == "compare":
-        return _compare(rng, item, found, page), []
-    if "distance" in arguments.get("quantities", ()):
-        return _distance(rng, found, page), []
-    found = _chosen(found, arguments)
-    for finding in found:
-        _tell(finding, item, found, page)
-    return found, []
-
-
-def _chosen(found: list[Finding], arguments: dict[str, Any]) -> list[Finding]:
-    """The lesions that are told of: the largest, or so many."""
-    seen = [f for f in found if f.status is Status.SEEN and f.confidence is not None]
-    if arguments.get("select") and seen:
-        ranked = sorted(seen, key=lambda f: f.measurements[1].value, reverse=arguments["select"] == "largest")
-        return ranked[: int(arguments.get("limit", 1))]
-    if "limit" in arguments and seen:
-        return seen[: int(arguments["limit"])]
+            found.append(with_quantities(rng, organ_finding(rng, name, f"F{first + len(found)}"), quantities))
     return found
 
 
-def _tell(finding: Finding, item: SkillCall, found: Sequence[Finding], page: Page) -> None:
-    lesion = by_name(finding.structure).kind == "lesion"
-    if finding.status is Status.NOT_SEEN:
-        page.write("not_seen_lesion" if lesion else "not_seen", finding)
-    elif finding.status is Status.NOT_ASSESSABLE:
-        page.write("not_assessable", finding)
-    elif lesion:
-        _tell_lesion(finding, item, found, page)
-    else:
-        _tell_organ(finding, item, page)
+def answer_of(
+    rng: Random, item: SkillCall, drawn: list[Finding], page: Page
+) -> tuple[list[Finding], list[Measurement]]:
+    """The records that a call ends with, and measurements of the CT; its sentences go onto `page`.
 
-
-def _tell_organ(finding: Finding, item: SkillCall, page: Page) -> None:
-    quantities = item.arguments.get("quantities", ())
-    if item.name == "segment":
-        page.write("cut" if finding.cut_at else page.rng.choice(("segmented", "segmented_volume")), finding)
-    elif item.name == "measure":
-        if finding.cut_at and set(quantities) - {"hu"}:
-            page.write("cut", finding)
-        for quantity, key in (("volume", "volume"), ("hu", "hu"), ("extent", "length")):
-            if quantity in quantities:
-                page.write(key, finding)
-        if {"long_axis", "short_axis", "diameter"} & set(quantities):
-            page.write("axes", finding)
-    elif item.name == "answer":
-        page.write("present", finding)
-        page.write("slices", finding)
-    else:
-        page.write("slices", finding)
-        page.write("side", finding)
-    if finding.cut_at and item.name in ("answer", "locate"):
-        page.write("cut", finding)
-
-
-def _tell_lesion(finding: Finding, item: SkillCall, found: Sequence[Finding], page: Page) -> None:
-    if (
-        finding.measurement("count")
-        and item.name in ("detect", "count")
-        and len(_of_kind(found, finding)) == _count(finding)
-    ):
-        page.write("count_one" if _count(finding) == 1 else "count_many", finding)
+    They state all that the skill's own sentences would.
+    """
+    if item.name == "describe":
+        return [], _describe(rng, page)
+    if item.name == "compare":
+        return compare(item, drawn, page), []
+    found = chosen(drawn, item)
+    if "distance" in item.arguments.get("quantities", ()) and len(found) > 1:
+        return distances(rng, found, page), []
     if item.name == "count":
-        return
-    if item.name == "locate":
-        page.write("lesion_where", finding)
-        page.write("lesion_side", finding)
-    elif item.name == "measure":
-        quantities = set(item.arguments["quantities"])
-        for wanted, key in (
-            ({"long_axis", "short_axis"}, "lesion_axes"),
-            ({"volume"}, "lesion_volume"),
-            ({"hu"}, "lesion_hu"),
-            ({"who"}, "lesion_who"),
-        ):
-            if wanted & quantities:
-                page.write(key, finding)
-    elif item.name == "segment" and page.rng.random() < 0.3:
-        page.write("lesion_shown", finding)
-    else:
-        page.write(
-            "lesion_part" if finding.site.part else "lesion_segments" if finding.site.segments else "lesion", finding
-        )
-
-
-def _of_kind(found: Sequence[Finding], finding: Finding) -> list[Finding]:
-    return [f for f in found if f.structure == finding.structure]
-
-
-def _count(finding: Finding) -> int:
-    counted = finding.measurement("count")
-    return int(counted.value) if counted else 0
-
-
-def _compare(rng: Random, item: SkillCall, found: list[Finding], page: Page) -> list[Finding]:
-    if item.arguments["with_"] == "normal":
-        ranged = [with_range(finding) for finding in found]
-        for finding, place in ranged:
-            if finding.measurement("volume") is None:
-                _tell(finding, SkillCall(name="segment"), found, page)
-            else:
-                page.write("in_range" if place else "volume", finding, place=place or "")
-        return [finding for finding, _ in ranged]
-    unfit = [finding for finding in found if finding.measurement("volume") is None]
-    for finding in unfit:
-        _tell(finding, SkillCall(name="segment"), found, page)
-    fit = sorted((f for f in found if f not in unfit), key=lambda f: -f.measurements[0].value)
-    if "hu" in item.arguments.get("quantities", ()):
-        for finding in fit:
-            page.write("hu", finding)
-        return found
-    return [*unfit, *_ranked(fit, page)]
-
-
-def _ranked(fit: list[Finding], page: Page) -> list[Finding]:
-    if len(fit) < 2:
-        return fit
-    largest = fit[0]
-    for other in fit[1:]:
-        gap = number_of(
-            largest.id, f"difference_{other.id}", largest.measurements[0].value - other.measurements[0].value, "mL"
-        )
-        largest = largest.model_copy(update={"measurements": (*largest.measurements, gap)})
-    for other in fit[1:]:
-        page.write("larger", largest, other)
-        page.write("difference", largest, other)
-    return [largest, *fit[1:]]
-
-
-def _distance(rng: Random, found: list[Finding], page: Page) -> list[Finding]:
-    """The gap between the first that is seen and each other; what is not seen is said."""
+        found = with_counts(found)
     for finding in found:
-        if finding.status is not Status.SEEN:
-            _tell(finding, SkillCall(name="segment"), found, page)
-    seen = [finding for finding in found if finding.status is Status.SEEN]
-    if len(seen) < 2:
-        return found
-    first = seen[0]
-    gaps = [number_of(first.id, f"distance_{other.id}", rng.uniform(0, 120), "mm") for other in seen[1:]]
-    first = first.model_copy(update={"measurements": (*first.measurements, *gaps)})
-    for other in seen[1:]:
-        page.write("distance", first, other)
-    return [first if finding.id == first.id else finding for finding in found]
+        tell(finding, item, found, page, total=sum(one.structure == finding.structure for one in drawn))
+    return found, []
 
 
 def _describe(rng: Random, page: Page) -> list[Measurement]:
