@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -11,6 +11,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from assistant.language.instructions.grammar import words_of
+from assistant.language.instructions.measured import records_of
+from assistant.records import Finding
 from prompts import load_words
 from vision.errors import InputRefused, UsageError
 from vision.io.files.atomic import write_text
@@ -37,10 +39,11 @@ _SHRUNKEN = (0.45, 0.62)
 
 @dataclass(frozen=True)
 class VisualCase:
-    """A CT by the name that rows carry, and the word of each topic that is known of it."""
+    """A CT by the name that rows carry, the word of each topic that is known of it, and what was measured on it."""
 
     ct: str
     truth: Mapping[str, str]
+    records: tuple[Finding, ...] = ()
 
 
 def answers_of(topic: str) -> tuple[str, ...]:
@@ -138,13 +141,24 @@ def write_phantom_cases(
         name = f"visual_{number + 1:04d}"
         (out / name).mkdir(parents=True, exist_ok=True)
         write_ct(phantom.ct, out / name / "ct.nii.gz")
-        rows.append({"ct": f"{name}/ct.nii.gz", "truth": truth})
+        records = records_of(phantom.ct, phantom.masks, side=truth.get("side"))
+        rows.append(case_row(f"{name}/ct.nii.gz", truth, records))
     progress("done", 1.0)
     return write_text(out / CASES_FILE, json.dumps(rows, indent=1) + "\n")
 
 
+def case_row(ct: str, truth: Mapping[str, str], records: Sequence[Finding]) -> dict[str, Any]:
+    """A case as `read_cases` reads it."""
+    return {
+        "ct": ct,
+        "truth": dict(truth),
+        "records": [record.model_dump(mode="json", exclude_defaults=True) for record in records],
+    }
+
+
 def read_cases(path: Path) -> list[VisualCase]:
-    """The cases of a JSON list: rows with 'ct' and 'truth' (word by topic), or with 'drawn' as synthesize writes them.
+    """The cases of a JSON list: rows with 'ct' and 'truth' (word by topic), or with 'drawn' as synthesize writes them;
+    'records' of what was measured may stand beside them.
 
     A CT is called as the list calls it. Raises InputRefused E_NOT_FOUND for a missing file, E_CASES for one that is no
     such list, names an unknown topic or word, or tells nothing.
@@ -153,7 +167,7 @@ def read_cases(path: Path) -> list[VisualCase]:
         raise InputRefused("E_NOT_FOUND", "The list of cases does not exist.", "Check the path after --cases.")
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
-        cases = [VisualCase(str(row["ct"]), _truth_of(row)) for row in rows]
+        cases = [VisualCase(str(row["ct"]), _truth_of(row), _records_of(row)) for row in rows]
     except (ValueError, KeyError, TypeError):
         raise InputRefused(
             "E_CASES",
@@ -172,6 +186,10 @@ def _truth_of(row: Mapping[str, Any]) -> Mapping[str, str]:
         if word not in answers_of(topic):
             raise ValueError("unknown word of a topic")
     return MappingProxyType(truth)
+
+
+def _records_of(row: Mapping[str, Any]) -> tuple[Finding, ...]:
+    return tuple(Finding.model_validate(record) for record in row.get("records", ()))
 
 
 def drawn_truth(drawn: Mapping[str, Any]) -> dict[str, str]:

@@ -8,7 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from assistant.language.instructions.cases import CASES_FILE, read_cases
+from assistant.language.instructions.cases import CASES_FILE, case_row, read_cases
+from assistant.language.instructions.measured import records_of
 from vision.errors import InputRefused
 from vision.io.files.atomic import write_text
 from vision.segmenter import Progress, no_progress
@@ -53,9 +54,11 @@ def write_labelled_cases(folders: Sequence[Path], out: Path, *, progress: Progre
         for number, case in enumerate(cases):
             progress("reading masks", number / len(cases))
             name = case.ct.relative_to(folder).as_posix()
-            truth = {**truth_of_masks(read_reference(case).masks), **known.get(name, {})}
+            reference = read_reference(case)
+            truth = {**truth_of_masks(reference.masks), **known.get(name, {})}
             if truth:
-                rows.append({"ct": name, "truth": truth})
+                records = records_of(reference.ct, reference.masks, side=truth.get("side"))
+                rows.append(case_row(name, truth, records))
     if not rows:
         raise InputRefused("E_CASES", "The masks tell nothing of any CT.", "Give masks of whole organs.")
     progress("done", 1.0)

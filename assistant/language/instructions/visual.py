@@ -9,6 +9,7 @@ from random import Random
 
 from assistant.language.instructions.cases import VisualCase
 from assistant.language.instructions.grammar import expanded, lines, words_of
+from assistant.language.instructions.measured import facts_beside
 from assistant.language.instructions.noise import cased, marked, with_slips
 from assistant.language.instructions.rows import HELD_OUT_SHARE, Row
 from assistant.language.instructions.templates import Split, split_of
@@ -17,6 +18,9 @@ from vision.errors import UsageError
 
 AS_IN_USE_SHARE = 0.3
 """Of the questions, put in the very words in which the assistant asks itself."""
+
+FACTS_SHARE = 0.6
+"""Of the other questions, put with facts beside them where the case has records; the recipe drops some of these."""
 
 
 @cache
@@ -65,8 +69,13 @@ def _row(
     word = rng.choice(tuple(by_answer[topic]))
     case = rng.choice(by_answer[topic][word])
     template_id, question, split = _question(rng, topic)
+    messages = [{"role": "user", "content": question}, {"role": "assistant", "content": sentence_of(topic, word)}]
+    # The assistant asks itself without facts.
+    if rng.random() < FACTS_SHARE and not template_id.endswith("in_use"):
+        facts = facts_beside(rng, topic, case.truth, case.records)
+        messages[1:1] = [{"role": "tool", "content": facts}] if facts else []
     return {
-        "messages": [{"role": "user", "content": question}, {"role": "assistant", "content": sentence_of(topic, word)}],
+        "messages": messages,
         "ct": case.ct,
         "skill": topic,
         "template": template_id,

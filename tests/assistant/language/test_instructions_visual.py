@@ -20,8 +20,10 @@ from assistant.language.instructions.cases import (
     topics,
     write_phantom_cases,
 )
+from assistant.language.instructions.measured import records_of
 from assistant.language.instructions.templates import split_of
 from assistant.language.instructions.visual import questions_of, sentence_of, visual_maker
+from assistant.records import Status
 from assistant.skills.looks import PHASE_WORDS
 from prompts import load_words
 from vision.errors import InputRefused, UsageError
@@ -36,7 +38,7 @@ def cases(count: int) -> list[VisualCase]:
 def test_answers_are_about_equally_often_so_that_a_blind_guess_is_near_chance() -> None:
     rows = list(map(visual_maker(1, cases(80)), range(1500)))
     for topic in {row["skill"] for row in rows}:
-        answers = Counter(row["messages"][1]["content"] for row in rows if row["skill"] == topic)
+        answers = Counter(row["messages"][-1]["content"] for row in rows if row["skill"] == topic)
         total, known = sum(answers.values()), len(answers)
         assert max(answers.values()) / total < 1 / known + 0.12
 
@@ -47,7 +49,7 @@ def test_rows_are_the_same_for_the_same_seed_and_tell_the_truth_of_their_ct() ->
     for number in range(100):
         row = make(number)
         assert row == again(number)
-        assert row["messages"][1]["content"] == sentence_of(row["skill"], known[row["ct"]][row["skill"]])
+        assert row["messages"][-1]["content"] == sentence_of(row["skill"], known[row["ct"]][row["skill"]])
 
 
 def test_the_topics_of_the_wording_are_asked_in_its_own_words_too() -> None:
@@ -55,6 +57,40 @@ def test_the_topics_of_the_wording_are_asked_in_its_own_words_too() -> None:
     looks = load_words("wording")["looks"]
     assert {looks[topic]["question"] for topic in looks if topic != "region"} <= asked
     assert set(looks) < set(topics())
+
+
+def recorded(count: int) -> list[VisualCase]:
+    made = []
+    for case in cases(count):
+        phantom = phantom_of(case.truth, int(case.ct[2:]), spacing_mm=COARSE)
+        records = records_of(phantom.ct, phantom.masks, side=case.truth.get("side"))
+        made.append(VisualCase(case.ct, case.truth, records))
+    return made
+
+
+def test_facts_beside_a_question_answer_it_or_leave_it_to_the_ct() -> None:
+    rows = list(map(visual_maker(4, recorded(5)), range(300)))
+    told = [row for row in rows if row["messages"][1]["role"] == "tool"]
+    assert 0.2 < len(told) / len(rows) < 0.6
+    assert not any(row["template"].endswith("in_use") for row in told)
+    phases = [json.loads(row["messages"][1]["content"]) for row in told if row["skill"] == "phase"]
+    assert {"phase" in facts.get("CT", {}) for facts in phases} == {True, False}
+    spleens = [row["messages"][1]["content"] for row in told if row["skill"] == "spleen_size"]
+    assert {'"structure":"spleen"' in facts for facts in spleens} == {True, False}
+
+
+def test_records_of_a_phantom_hold_what_its_truth_says() -> None:
+    for case in recorded(5):
+        status = {record.structure: record.status for record in case.records}
+        volume = {record.structure: record.measurement("volume") for record in case.records}
+        assert (status["spleen"] is Status.NOT_SEEN) == ("spleen" in case.truth["missing"])
+        if "left kidney" in case.truth.get("kidney_size", ""):
+            left, right = volume["kidney_left"], volume["kidney_right"]
+            assert left is not None
+            assert right is not None
+            assert left.value < right.value
+        lesions = [record for record in case.records if record.structure == "kidney_lesion"]
+        assert [record.site.side for record in lesions] == ([case.truth["side"]] if "side" in case.truth else [])
 
 
 def test_held_out_questions_are_marked() -> None:
@@ -113,6 +149,7 @@ def test_written_cases_are_read_again(tmp_path: Path) -> None:
     (case,) = read_cases(listed)
     assert (tmp_path / case.ct).is_file()
     assert dict(case.truth) == draw_truth(Random("case 1 0"))
+    assert {record.structure for record in case.records} >= {"liver", "spleen"}
 
 
 def test_no_case_is_no_number_of_cases(tmp_path: Path) -> None:

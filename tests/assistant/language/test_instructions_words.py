@@ -72,13 +72,13 @@ def test_every_answer_passes_the_verifier_once_its_slots_are_filled() -> None:
 
 def test_the_skills_add_nothing_to_answers_of_words_rows() -> None:
     added = 0
-    for seed in range(400):
+    for seed in range(300):
         told = telling(Random(seed), "train")
         spoken, turn = heard(told)
         assert {finding.id for finding in turn.findings} == {finding.id for finding in told.findings}
         said = [line for line in spoken.sentences if line != UNRECORDED]
         added += len(said) > len(told.templates) or bool(spoken.dropped)
-    assert added <= 4
+    assert added <= 3
 
 
 def test_a_mask_token_follows_the_name_of_each_structure_that_is_shown_and_of_no_other() -> None:
