@@ -75,6 +75,7 @@ def language_json(evaluation: LanguageEvaluation) -> dict[str, Any]:
         "masks": [
             {
                 "structure": row.structure,
+                "named_by": row.phrasing,
                 "by_token": interval_row(row.by_token),
                 "by_table": interval_row(row.by_table),
                 "percent": row.percent,

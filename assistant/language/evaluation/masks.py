@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from assistant.language.evaluation.speaking import said
+from assistant.language.instructions.shown import PREFIX
 from assistant.language.llms.chat import chat_text
 from assistant.language.training.rows import ChatRow
 from assistant.language.training.samples import Sample, samples_of
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from vision.models.coarse_to_fine.segmenter import UniversalSegmenter
     from vision.models.coarse_to_fine.tokens import CTTokens
 
-MOST_ASKED = 8
-"""Questions a structure, spread over those that there are."""
+MOST_ASKED = 3
+"""Questions a structure and phrasing, spread over those that there are."""
+ON_RECORD = "record"
+"""The phrasing of questions whose records name the structure; the others are those of `instructions.shown`."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +42,21 @@ class MaskScore:
     by_token: float
     by_table: float
 
+    @property
+    def phrasing(self) -> str:
+        """What named the structure: a record, or the question alone by its name, a synonym or a description."""
+        return phrasing_of(self.template)
+
 
 @dataclass(frozen=True)
 class MaskSummary:
-    """Means of both, over cases and questions, and the token's in percent of the table's."""
+    """Means of both, over cases and questions, and the token's in percent of the table's.
+
+    `structure` and `phrasing` say of which; 'all' of every one.
+    """
 
     structure: str
+    phrasing: str
     by_token: Interval
     by_table: Interval
 
@@ -57,13 +69,23 @@ class MaskSummary:
 
 
 def mask_samples(rows: Sequence[ChatRow], taught: TaughtLLM) -> dict[str, list[tuple[str, Sample]]]:
-    """By structure, up to `MOST_ASKED` turns that show its mask alone, each with the template of its phrasing."""
-    found: dict[str, list[tuple[str, Sample]]] = {}
+    """By structure, up to `MOST_ASKED` turns of each phrasing that show its mask alone, with their templates."""
+    found: dict[tuple[str, str], list[tuple[str, Sample]]] = {}
     for row in rows:
         for sample in samples_of(row, taught.llm):
             if len(sample.masks) == 1:
-                found.setdefault(sample.masks[0], []).append((row.template, sample))
-    return {name: _spread(samples) for name, samples in found.items()}
+                key = sample.masks[0], phrasing_of(row.template)
+                found.setdefault(key, []).append((row.template, sample))
+    spread: dict[str, list[tuple[str, Sample]]] = {}
+    for (structure, _), samples in found.items():
+        spread.setdefault(structure, []).extend(_spread(samples))
+    return spread
+
+
+def phrasing_of(template: str) -> str:
+    """The phrasing that the template of a row stands for."""
+    prefix, _, rest = template.partition(".")
+    return rest.partition(".")[0] if prefix == PREFIX else ON_RECORD
 
 
 def score_masks(
@@ -122,13 +144,17 @@ def token_query(taught: TaughtLLM, sample: Sample, looked: Looked | None) -> Ten
 
 
 def summarise_masks(scores: Sequence[MaskScore]) -> list[MaskSummary]:
-    """Each structure, in the order met, and all of them at the end."""
-    rows = [
-        (name, [each for each in scores if each.structure == name])
-        for name in dict.fromkeys(s.structure for s in scores)
-    ]
-    named = [*rows, ("all", list(scores))] if len(rows) > 1 else rows
-    return [MaskSummary(name, _interval(own, _by_token), _interval(own, _by_table)) for name, own in named]
+    """Each structure and then each phrasing, in the order met, and all of them at the end."""
+    structures = list(dict.fromkeys(score.structure for score in scores))
+    phrasings = list(dict.fromkeys(score.phrasing for score in scores))
+    summed = [_summary([one for one in scores if one.structure == name], structure=name) for name in structures]
+    if len(phrasings) > 1:
+        summed += [_summary([one for one in scores if one.phrasing == name], phrasing=name) for name in phrasings]
+    return [*summed, _summary(scores)] if len(summed) > 1 else summed
+
+
+def _summary(scores: Sequence[MaskScore], *, structure: str = "all", phrasing: str = "all") -> MaskSummary:
+    return MaskSummary(structure, phrasing, _interval(scores, _by_token), _interval(scores, _by_table))
 
 
 def _by_token(score: MaskScore) -> float:

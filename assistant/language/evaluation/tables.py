@@ -71,15 +71,14 @@ def visual_table(score: VisualScore) -> Table:
 
 
 def mask_table(scores: Sequence[MaskScore]) -> Table:
-    """A row a structure."""
+    """A row a structure, then a row a phrasing where there are several."""
     caption = "Mean Dice with its 95 % bootstrap interval over cases and questions; percent is of the table's."
-    headings = ("structure", "n", "by token", "by table", "percent")
+    headings = ("structure", "named by", "n", "by token", "by table", "percent")
     table = _table("Masks through the token and through the table", caption, *headings)
     for row in summarise_masks(scores):
         percent = "-" if row.percent is None else number(row.percent, 1)
-        table.add_row(
-            row.structure, str(row.by_token.n), interval_text(row.by_token, 3), interval_text(row.by_table, 3), percent
-        )
+        dice = (interval_text(row.by_token, 3), interval_text(row.by_table, 3))
+        table.add_row(row.structure, row.phrasing, str(row.by_token.n), *dice, percent)
     return table
 
 

@@ -9,6 +9,7 @@ from assistant.language.instructions.findings import lesion_findings, number_of,
 from assistant.language.instructions.page import Page, sentences_for
 from assistant.language.instructions.requests import Request, draw_core, request_of
 from assistant.language.instructions.rows import HELD_OUT_SHARE, Row, tool_call
+from assistant.language.instructions.shown import shown_row
 from assistant.language.instructions.telling import chosen, compare, distances, tell, with_counts
 from assistant.language.instructions.templates import Split
 from assistant.language.wording.facts import facts_json
@@ -24,6 +25,8 @@ _TOLD = (
     + ("count", "compare", "compare", "answer", "answer", "describe")
 )
 MOST_STRUCTURES = 4
+SHOWN_SHARE = 0.2
+"""Of the rows, those that show the mask of a phrase without any record."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,11 @@ class Telling:
 
 
 def words_row(number: int, seed: int) -> Row:
-    """One words row: a question of one turn, its calls, the facts and the answer."""
+    """One words row: a question of one turn, its calls, the facts and the answer; or one of `shown_row`."""
     rng = Random(f"words {seed} {number}")  # noqa: S311  -- draws phrasings, keeps no secret
     split: Split = "held_out" if rng.random() < HELD_OUT_SHARE else "train"
+    if rng.random() < SHOWN_SHARE:
+        return shown_row(rng, split)
     told = telling(rng, split)
     return {
         "messages": [

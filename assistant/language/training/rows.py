@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from assistant.language.taught import MASK
 from assistant.plan import SkillCall
 from vision.errors import InputRefused
+from vision.structures import by_name
 
 Split = Literal["train", "held_out"]
 Kind = Literal["plan", "words", "visual"]
@@ -37,6 +39,8 @@ class ChatRow:
     template: str
     split: Split
     kind: Kind
+    masks: tuple[str, ...] = ()
+    """The structures of the mask tokens, in order, where no name stands before these."""
 
 
 def read_rows(paths: Sequence[Path], *, split: Split) -> list[ChatRow]:
@@ -78,6 +82,9 @@ def _row(values: Mapping[str, Any]) -> ChatRow:
     messages = tuple(_message(message) for message in values["messages"])
     if not any(message.role == "user" for message in messages):
         raise ValueError("nobody asks")
+    masks = tuple(by_name(str(name)).name for name in values.get("masks") or ())
+    if masks and len(masks) != sum(message.content.count(MASK) for message in messages):
+        raise ValueError("masks that no token shows")
     ct = values.get("ct")
     return ChatRow(
         messages=messages,
@@ -86,6 +93,7 @@ def _row(values: Mapping[str, Any]) -> ChatRow:
         template=str(values["template"]),
         split=values["split"],
         kind=values["kind"],
+        masks=masks,
     )
 
 

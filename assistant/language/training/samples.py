@@ -63,7 +63,7 @@ def samples_of(row: ChatRow, llm: LoadedLLM) -> Iterator[Sample]:
                 yield Sample(plan_messages(question, memory), None, call_texts(message.calls, tool_format), None)
             calls, memory = message.calls, memory_after(list(message.calls), memory)
         elif message.role == "assistant":
-            masks = masked_structures(message.content, facts)
+            masks = row.masks or masked_structures(message.content, facts)
             if masks is not None:
                 yield _words(question, calls, facts, message.content, ct=row.ct, masks=masks)
 

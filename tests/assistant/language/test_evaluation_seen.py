@@ -112,6 +112,23 @@ def test_masks_are_summed_up_by_structure_and_over_all() -> None:
     assert (every.structure, every.by_token.n) == ("all", 3)
 
 
+def test_masks_are_summed_up_by_what_names_them() -> None:
+    phrased = [f"phrase.{name}.0a" for name in ("name", "synonym", "description")]
+    scores = [MaskScore("a", "liver", template, 0.5, 1.0) for template in ("segment.strong.x", *phrased)]
+    summed = {row.phrasing: row for row in summarise_masks([*scores, MaskScore("b", "liver", phrased[2], 0.1, 1.0)])}
+    assert list(summed) == ["all", "record", "name", "synonym", "description"]
+    assert summed["description"].by_token.mean == pytest.approx(0.3)
+    assert summed["all"].by_token.n == 5
+
+
+def test_a_phrase_without_a_record_is_asked_with_nothing_that_names_its_structure(taught: TaughtLLM) -> None:
+    asked = ChatMessage("user", "show the gland behind the stomach"), ChatMessage("assistant", f"Shown{MASK}.")
+    row = ChatRow(asked, None, "segment", "phrase.description.0a", "held_out", "words", masks=("pancreas",))
+    ((template, sample),) = mask_samples([row], taught)["pancreas"]
+    assert template == "phrase.description.0a"
+    assert [message["content"] for message in sample.messages] == ["show the gland behind the stomach"]
+
+
 @pytest.mark.parametrize(
     ("sentence", "outcome"),
     [

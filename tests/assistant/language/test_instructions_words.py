@@ -9,6 +9,8 @@ from random import Random
 from assistant.grounding import render, verify
 from assistant.language.instructions.findings import organ_finding, with_range
 from assistant.language.instructions.page import Page, sentences_for
+from assistant.language.instructions.shown import PHRASINGS, phrase_of, shown_row
+from assistant.language.instructions.templates import split_of
 from assistant.language.instructions.words import answer_of, draw_records, telling, words_row
 from assistant.language.taught import MASK
 from assistant.language.wording.grammar import sentences_in
@@ -33,13 +35,15 @@ def test_rows_are_the_same_for_the_same_seed_and_hold_facts_and_an_answer() -> N
     for number in range(60):
         row = words_row(number, 2)
         assert row == words_row(number, 2)
+        if "masks" in row:
+            continue
         facts = json.loads(row["messages"][2]["content"])
         assert all(slot.split(".")[0] in facts for slot in SLOT.findall(row["messages"][3]["content"]))
 
 
 def test_answers_hold_no_digit_outside_slots_and_end_as_the_grammar_of_words_wants() -> None:
     for number in range(150):
-        text = words_row(number, 3)["messages"][3]["content"].replace(MASK, "")
+        text = words_row(number, 3)["messages"][-1]["content"].replace(MASK, "")
         assert not re.search(r"\d", SLOT.sub("", text))
         assert " ".join(sentences_in(text)) == text
 
@@ -107,3 +111,30 @@ def test_facts_say_how_a_volume_stands_to_its_normal_range() -> None:
 def test_every_kind_of_sentence_has_ids_of_its_own() -> None:
     ids = [pair[0] for key in load_words("instructions/words") for pair in sentences_for(key)]
     assert len(ids) == len(set(ids))
+
+
+def test_masks_are_shown_for_names_synonyms_and_descriptions_without_a_record() -> None:
+    rows = [row for row in (words_row(number, 4) for number in range(600)) if "masks" in row]
+    assert 0.1 < len(rows) / 600 < 0.3
+    assert {row["template"].split(".")[1] for row in rows} == set(PHRASINGS)
+    for row in rows:
+        assert [message["role"] for message in row["messages"]] == ["user", "assistant"]
+        assert row["messages"][1]["content"].count(MASK) == len(row["masks"]) == 1
+        assert split_of(row["template"]) == row["split"]
+
+
+def test_a_held_out_phrase_is_never_learnt() -> None:
+    phrases = {
+        split: {shown_row(Random(f"{split} {n}"), split)["template"] for n in range(300)}
+        for split in ("train", "held_out")
+    }
+    assert not phrases["train"] & phrases["held_out"]
+
+
+def test_phrases_say_one_structure_in_other_words_than_its_name() -> None:
+    rng = Random(1)
+    assert phrase_of(rng, "pancreas", "name") == "pancreas"
+    told = {phrase_of(rng, "pancreas", "description") for _ in range(30)}
+    assert len(told) > 5
+    assert not any(word == "pancreas" for phrase in told for word in str(phrase).split())
+    assert "kidney_left" not in {phrase_of(rng, "kidney_left", "synonym") for _ in range(30)}
