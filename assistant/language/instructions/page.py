@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from random import Random
 
@@ -14,6 +14,9 @@ from assistant.language.taught import MASK
 from assistant.records import Finding, Status
 
 _SUBJECT = re.compile(r"\{([FAB])\.(\w+)\}")
+
+_NAMING = frozenset({"structure", "structures", "id", "organ"})
+"""Slots that say of what, not what."""
 
 
 @cache
@@ -32,15 +35,20 @@ class Page:
         self.texts: list[str] = []
         self.ids: list[str] = []
         self._shown: set[str] = set()
+        self._told: set[tuple[str, str]] = set()
         self._literal = rng.random() < 0.5
 
     def write(self, key: str, *subjects: Finding, place: str = "") -> None:
-        """Add a sentence of a kind over one finding (F) or two (A, B)."""
+        """Add a sentence of a kind over one finding (F) or two (A, B), unless all that it says was told before."""
         fitting = [pair for pair in sentences_for(key) if _can_fill(pair[1], subjects, place)]
         if not fitting:
             return
         template_id, text = fitting[int(self.rng.random() * len(fitting))]
         by_letter = dict(zip("F" if len(subjects) == 1 else "AB", subjects, strict=True))
+        states = _states(text, by_letter)
+        if states <= self._told if states else text in self.texts:
+            return
+        self._told |= states | {(finding.id, "") for finding in subjects}
 
         def filled(match: re.Match[str]) -> str:
             return self._filled(by_letter[match[1]], match[2], by_letter)
@@ -60,6 +68,15 @@ class Page:
         shows = self.masks and finding.status is Status.SEEN and finding.id not in self._shown
         self._shown |= {finding.id} if shows else set()
         return f"{name or slot}{MASK if shows else ''}"
+
+
+def _states(text: str, subjects: Mapping[str, Finding]) -> set[tuple[str, str]]:
+    """What a sentence says of its findings: the facts in it, or that they are there; empty where it names none."""
+    slots = [(match[1], match[2]) for match in _SUBJECT.finditer(text)]
+    others = "AB" if len(subjects) > 1 else ""
+    facts = {(subjects[letter].id, fact) for letter, fact in slots if fact not in _NAMING}
+    relational = {(one, f"{fact} {' '.join(subjects[letter].id for letter in others)}") for one, fact in facts}
+    return (relational if others else facts) or {(subjects[letter].id, "") for letter, _ in slots}
 
 
 def _can_fill(text: str, subjects: Sequence[Finding], place: str) -> bool:

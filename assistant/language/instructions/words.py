@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -23,7 +24,10 @@ _TOLD = (
     + ("detect",) * 4
     + ("locate",) * 3
     + ("count", "compare", "compare", "answer", "answer", "describe")
+    + ("several",) * 4
 )
+_JOINED = frozenset({"segment", "measure", "detect", "locate", "count"})
+"""Calls of which several are told together."""
 MOST_STRUCTURES = 4
 SHOWN_SHARE = 0.2
 """Of the rows, those that show the mask of a phrase without any record."""
@@ -68,13 +72,25 @@ def telling(rng: Random, split: Split) -> Telling:
     """A drawn question that records can answer, with such records and the answer."""
     while True:
         request = request_of(rng, draw_core(rng, rng.choice(_TOLD), split))
-        if len(request.calls) != 1 or not _tellable(request.calls[0]):
+        if not _tellable_together(request.calls):
             continue
-        page = Page(rng, masks=request.calls[0].name in ("segment", "detect"))
-        drawn = draw_records(rng, request.calls[0])
-        findings, extra = answer_of(rng, request.calls[0], drawn, page)
+        page = Page(rng, masks=any(item.name in ("segment", "detect") for item in request.calls))
+        drawn = draw_records(rng, request.calls)
+        findings, extra = (
+            answer_of(rng, request.calls[0], drawn, page)
+            if len(request.calls) == 1
+            else (answers_of_several(request.calls, drawn, page), [])
+        )
         if page.texts:
             return Telling(request, drawn, findings, extra, " ".join(page.texts), tuple(page.ids))
+
+
+def _tellable_together(calls: Sequence[SkillCall]) -> bool:
+    """Whether records can hold what all calls ask for: several are about the same, and each can be told by itself."""
+    if not all(_tellable(item) for item in calls):
+        return False
+    about = [(item.arguments.get("structures"), item.arguments.get("within")) for item in calls]
+    return len(calls) == 1 or (all(item.name in _JOINED for item in calls) and all(one == about[0] for one in about))
 
 
 def _tellable(item: SkillCall) -> bool:
@@ -95,11 +111,11 @@ def _tellable(item: SkillCall) -> bool:
     )
 
 
-def draw_records(rng: Random, item: SkillCall) -> list[Finding]:
-    """Findings of what a call names, with the quantities that it asks for; ids in order, not always from F1."""
+def draw_records(rng: Random, calls: Sequence[SkillCall]) -> list[Finding]:
+    """Findings of what the first call names, with the quantities that any asks for; ids in order, from F1 or later."""
     first = 1 if rng.random() < 0.8 else rng.randint(2, 12)
-    arguments = item.arguments
-    quantities = tuple(arguments.get("quantities", ()))
+    arguments = calls[0].arguments
+    quantities = tuple(quantity for item in calls for quantity in item.arguments.get("quantities", ()))
     found: list[Finding] = []
     for name in arguments.get("structures", ()):
         if by_name(name).kind == "lesion":
@@ -129,6 +145,21 @@ def answer_of(
     for finding in found:
         tell(finding, item, found, page, total=sum(one.structure == finding.structure for one in drawn))
     return found, []
+
+
+def answers_of_several(calls: Sequence[SkillCall], drawn: Sequence[Finding], page: Page) -> list[Finding]:
+    """The same for several calls about the same things: each in turn, with what was not told before."""
+    records = {finding.id: finding for finding in drawn}
+    meant: dict[str, None] = {}
+    for item in calls:
+        found = chosen(tuple(records.values()), item)
+        if item.name == "count":
+            found = with_counts(found)
+        records |= {finding.id: finding for finding in found}
+        meant |= dict.fromkeys(finding.id for finding in found)
+        for finding in found:
+            tell(finding, item, found, page, total=sum(one.structure == finding.structure for one in drawn))
+    return [records[finding_id] for finding_id in meant]
 
 
 def _describe(rng: Random, page: Page) -> list[Measurement]:

@@ -166,6 +166,8 @@ def test_nothing_to_measure_is_refused(tmp_path: Path) -> None:
         json.dumps(row(turn("a", "liver"), kind="joke")),
         json.dumps(row([{"role": "assistant", "content": "x"}])),
         json.dumps(row([{"role": "wizard", "content": "x"}])),
+        json.dumps(row(turn("a", "liver")) | {"masks": ["liver"]}),
+        json.dumps(row(turn("a", "liver")) | {"masks": ["hand"]}),
     ],
 )
 def test_lines_that_are_no_conversation_are_refused(tmp_path: Path, line: str) -> None:
