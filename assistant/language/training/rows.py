@@ -11,7 +11,7 @@ from typing import Any, Literal
 from assistant.language.taught import MASK
 from assistant.plan import SkillCall
 from vision.errors import InputRefused
-from vision.structures import by_name
+from vision.structures import names
 
 Split = Literal["train", "held_out"]
 Kind = Literal["plan", "words", "visual"]
@@ -82,9 +82,10 @@ def _row(values: Mapping[str, Any]) -> ChatRow:
     messages = tuple(_message(message) for message in values["messages"])
     if not any(message.role == "user" for message in messages):
         raise ValueError("nobody asks")
-    masks = tuple(by_name(str(name)).name for name in values.get("masks") or ())
-    if masks and len(masks) != sum(message.content.count(MASK) for message in messages):
-        raise ValueError("masks that no token shows")
+    masks = tuple(values.get("masks") or ())
+    shown = sum(message.content.count(MASK) for message in messages)
+    if masks and (not set(masks) <= set(names()) or len(masks) != shown):
+        raise ValueError("masks of unknown structures, or that no token shows")
     ct = values.get("ct")
     return ChatRow(
         messages=messages,
