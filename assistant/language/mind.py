@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,10 +21,10 @@ class LLMMind:
     def __init__(self, taught: TaughtLLM) -> None:
         eyes = None if taught.sighted is None else Eyes(taught.sighted)
         sighted = taught.sighted
-        self._planner = (
-            LLMPlanner(taught.llm)
-            if sighted is None
-            else LLMPlanner(taught.llm, TAUGHT, blind=lambda: sighted.looking(None))
+        self._planner = LLMPlanner(
+            taught.llm,
+            TAUGHT if taught.taught else None,
+            blind=nullcontext if sighted is None else lambda: sighted.looking(None),
         )
         self.name = self._planner.name
         self.speaker = LLMSpeaker(taught.llm, eyes)

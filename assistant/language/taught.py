@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from assistant.language.llms.folder import EMBEDDED, EMBEDDED_FOLDER
+from assistant.language.llms.folder import EMBEDDED, EMBEDDED_FOLDER, ROUNDED_FILE
 from assistant.language.llms.load import LoadedLLM, Quantisation, load_llm
 from vision.errors import WeightsError
 from vision.io.files.atomic import write_text
@@ -26,11 +26,15 @@ MASK = "<|mask|>"
 
 @dataclass(frozen=True)
 class TaughtLLM:
-    """A loaded language model, `sighted` by the very same model, or None where it was taught no sight."""
+    """A loaded language model, `sighted` by the very same model, or None where it was taught no sight.
+
+    `taught` says whether the recipe taught it at all: then it reads what it was taught with.
+    """
 
     llm: LoadedLLM
     sighted: SightedLM | None
     mask_token_id: int | None
+    taught: bool = False
 
 
 def load_taught(
@@ -63,7 +67,8 @@ def add_teaching(llm: LoadedLLM, folder: Path) -> TaughtLLM:
         load_adapter(llm.model, folder / ADAPTER_FOLDER)
     if sighted is not None:
         sighted.requires_grad_(False).eval()
-    return TaughtLLM(llm, sighted, None if sighted is None else sighted.config.mask_token_id)
+    taught = any((folder / name).exists() for name in ("sight.json", ADAPTER_FOLDER, DESCRIPTION, ROUNDED_FILE))
+    return TaughtLLM(llm, sighted, None if sighted is None else sighted.config.mask_token_id, taught=taught)
 
 
 def give_mask_token(llm: LoadedLLM) -> int:

@@ -136,6 +136,7 @@ def test_a_tiny_run_goes_from_rows_to_a_model_that_is_measured(tmp_path: Path) -
         assert (tmp_path / "run" / stage / CHECKPOINT_FILE).is_file()
     taught = load_taught(folder)
     assert taught.sighted is not None
+    assert taught.taught
     plan = LLMPlanner(taught.llm, TAUGHT).plan("show the liver", Memory())
     assert plan
     cases = tuple(find_cases([case], order=None, annotated=None, split=None))

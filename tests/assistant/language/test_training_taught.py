@@ -16,6 +16,8 @@ from assistant.language.llms.adapter import add_lora
 from assistant.language.llms.load import LoadedLLM, load_llm
 from assistant.language.llms.table import row_for
 from assistant.language.llms.tiny import save_tiny, tiny_llm, tiny_tokenizer
+from assistant.language.mind import LLMMind
+from assistant.language.planner import TAUGHT
 from assistant.language.sight import SightedLM
 from assistant.language.taught import TaughtLLM, add_teaching, describe_taught, give_mask_token, load_taught
 from assistant.language.training.recipe import StageConfig
@@ -66,6 +68,13 @@ def test_a_folder_without_a_teaching_leaves_a_language_model_as_it_is(tmp_path: 
     before = len(llm.tokenizer)
     assert add_teaching(llm, tmp_path) == TaughtLLM(llm, None, None)
     assert len(llm.tokenizer) == before
+
+
+def test_a_model_of_words_alone_reads_what_it_was_taught_with(tmp_path: Path) -> None:
+    describe_taught(tmp_path, "a/model")
+    taught = add_teaching(llm_of(), tmp_path)
+    assert taught.taught
+    assert LLMMind(taught)._planner._reading is TAUGHT
 
 
 def test_the_mask_token_is_given_once() -> None:
