@@ -149,11 +149,12 @@ def _of_comparison(claim: Claim) -> Claim:
 
 
 def _sites(page: Page) -> None:
-    for match in page.take(words.SEGMENTS):
+    segments, slices = page.take(words.SEGMENTS), page.take(words.SLICES)
+    for match in segments:
         numbers = re.findall(r"\d+|[iv]+", match[1])
         page.claims.append(Claim("segments", tuple(str(words.ROMAN.get(n, n)) for n in numbers), *match.span()))
-    for match in page.take(words.SLICES):
-        page.claims.append(Claim("slices", tuple(n for n in match.groups() if n), *match.span()))
+    page.claims += [Claim("slices", tuple(n for n in match.groups() if n), *match.span()) for match in slices]
+    for match in (*segments, *slices):
         if words.NO_PLACE.search(match.string[: match.start()]) or _is_factor(match):
             page.uncovered.append(f"'{match.group()}' is no value")
     page.claims += [Claim("confidence", (match[1],), *match.span()) for match in page.take(words.CONFIDENCE)]

@@ -206,6 +206,7 @@ def test_free_wording_of_the_truth_passes(text: str) -> None:
         "The liver shows no lesion.",
         "There is no suspected lesion.",
         "No cyst was seen.",
+        "The volume of suspected liver lesion F3 is segments 6 and 7.",
         "The gallbladder was not seen.",
         "The gallbladder was segmented.",
         "A suspected pancreatic lesion was detected.",
