@@ -13,6 +13,7 @@ from assistant.notebook import Notebook
 from assistant.plan import Memory, Planner, SkillCall
 from assistant.records import AnswerRecord, Finding, Impression, Step, WarningRecord
 from assistant.skills import SKILLS, Bench, Look, Reply
+from assistant.skills.bench import unseen
 from assistant.speech import TEMPLATES, Mind, Say, Speaker, Turn, speak, unheard
 from vision.geometry import CTVolume, Mask
 from vision.scene import Scene
@@ -106,10 +107,13 @@ class Conversation:
 
     def _look(self, notebook: Notebook) -> Look:
         """What the CT looks like: None of everything where nothing can look or there are no tokens to look at."""
+        looker = self.looker
+        if looker is None:
+            return unseen
 
         def look(topic: str) -> Impression | None:
-            tokens = None if self.looker is None else notebook.scene.tokens()
-            return None if self.looker is None or tokens is None else self.looker.look(topic, tokens)
+            tokens = notebook.scene.tokens()
+            return None if tokens is None else looker.look(topic, tokens)
 
         return look
 

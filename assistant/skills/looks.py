@@ -36,7 +36,7 @@ def look_at_liver(bench: Bench, liver: Finding) -> tuple[tuple[str, ...], tuple[
 def _impressions(
     bench: Bench, allowed: dict[str, Callable[[Scene], frozenset[str]]]
 ) -> Iterable[tuple[Impression, bool]]:
-    """Each impression, and whether file or measurements leave it open; those that they decide alike are left out."""
+    """Each impression, and whether to tell it: not where file or measurements leave no other word possible."""
     for topic, words in allowed.items():
         seen = bench.look(topic)
         if seen is None:
