@@ -36,21 +36,22 @@ class Looked:
     known: Tensor
     sees: bool
 
-    def for_rows(self, rows: int) -> Looked:
-        """The same for `rows` texts, as beams are: each CT repeated for the texts that follow one another.
+    def block(self, place: int, rows: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Keys, values and what is known for one block and `rows` texts, as beams are: each CT repeated for the texts
+        that follow one another.
 
         Raises UsageError E_SIGHT_ROWS when the texts do not divide among the CTs.
         """
         have = len(self.known)
+        kept = self.keys[place], self.values[place], self.known
         if rows == have:
-            return self
+            return kept
         if have == 0 or rows % have:
             raise UsageError(
                 "E_SIGHT_ROWS", f"{rows} texts came with {have} CTs.", "Look at one CT, or None, for every text."
             )
-        times = rows // have
-        keys, values = (tuple(each.repeat_interleave(times, 0) for each in kind) for kind in (self.keys, self.values))
-        return Looked(keys, values, self.known.repeat_interleave(times, 0), self.sees)
+        keys, values, known = (each.repeat_interleave(rows // have, 0) for each in kept)
+        return keys, values, known
 
 
 @dataclass(frozen=True)
@@ -195,12 +196,12 @@ class SightedLM(nn.Module):
         if self._looked is None or not self._looked.sees:
             return None
         hidden = inputs[0]
-        looked = self._looked.for_rows(len(hidden))
-        see = partial(self.sight.blocks[place], known=looked.known)
+        keys, values, known = self._looked.block(place, len(hidden))
+        see = partial(self.sight.blocks[place], known=known)
         if layer.training and layer.gradient_checkpointing and torch.is_grad_enabled():
-            hidden = checkpoint(see, hidden, looked.keys[place], looked.values[place], use_reentrant=False)
+            hidden = checkpoint(see, hidden, keys, values, use_reentrant=False)
         else:
-            hidden = see(hidden, looked.keys[place], looked.values[place])
+            hidden = see(hidden, keys, values)
         return (hidden, *inputs[1:]), named
 
 
