@@ -10,6 +10,7 @@ import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.profiler import ProfilerActivity, profile
@@ -23,7 +24,7 @@ from assistant.language.llms.tiny import tiny_llm, tiny_tokenizer
 
 GIB = 2**30
 RANK = 16
-QWEN3_4B = {
+QWEN3_4B: dict[str, Any] = {
     "vocab_size": 151936,
     "hidden_size": 2560,
     "intermediate_size": 9728,
@@ -83,7 +84,7 @@ def tiny_memory(llm: LoadedLLM, *, batch: int, tokens: int) -> TrainingMemory:
 def measured_bytes(llm: LoadedLLM, *, batch: int, tokens: int) -> int:
     """What the second step of a LoRA run on the CPU holds at its peak, all tensors of the model included."""
     model = add_lora(llm.model, llm.row, rank=RANK, alpha=2 * RANK).train()
-    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    model.activation_checkpointing_enable({"use_reentrant": False})
     optimiser = torch.optim.AdamW([each for each in model.parameters() if each.requires_grad])
     ids = torch.randint(9, model.config.vocab_size, (batch, tokens), generator=torch.Generator().manual_seed(0))
     _step(model, optimiser, ids)
