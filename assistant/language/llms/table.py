@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from vision.errors import WeightsError
@@ -38,7 +37,6 @@ class LLMRow:
     architecture: str
     tool_format: ToolFormat
     hub_names: tuple[str, ...]
-    notes: str
     also: tuple[str, ...] = ()
     layers_path: str = "model.layers"
     lora_targets: tuple[str, ...] = DECODER_LINEARS
@@ -74,7 +72,6 @@ LLMS: tuple[LLMRow, ...] = (
             "Qwen/Qwen3-4B",
             "Qwen/Qwen3-8B",
         ),
-        notes="The embedded model is of this class. Those without 2507 think first unless enable_thinking=False.",
     ),
     LLMRow(
         name="Llama 3",
@@ -86,7 +83,6 @@ LLMS: tuple[LLMRow, ...] = (
             "meta-llama/Llama-3.1-8B-Instruct",
             "HuggingFaceTB/SmolLM2-1.7B-Instruct",
         ),
-        notes="Its template writes one call a turn. SmolLM2 is of this class too.",
     ),
     LLMRow(
         name="Gemma 3",
@@ -99,7 +95,6 @@ LLMS: tuple[LLMRow, ...] = (
             "google/medgemma-4b-it",
             "google/medgemma-27b-text-it",
         ),
-        notes="Only the text part is loaded: the tower for pictures stays on the disk. Roles must alternate.",
     ),
     LLMRow(
         name="Mistral",
@@ -110,14 +105,12 @@ LLMS: tuple[LLMRow, ...] = (
             "mistralai/Ministral-8B-Instruct-2410",
             "mistralai/Mistral-Nemo-Instruct-2407",
         ),
-        notes="Its template wants an id of nine letters or digits at every old call and answer.",
     ),
     LLMRow(
         name="SmolLM3",
         architecture="SmolLM3ForCausalLM",
         tool_format=HERMES,
         hub_names=("HuggingFaceTB/SmolLM3-3B",),
-        notes="Its template drops old calls of tools, and older ones of it take the tools as xml_tools only.",
     ),
 )
 
@@ -138,11 +131,6 @@ def row_for(architecture: str) -> LLMRow:
 def architectures() -> tuple[str, ...]:
     """All names in a config.json that can be loaded."""
     return tuple(name for row in LLMS for name in (row.architecture, *row.also))
-
-
-def hub_names() -> Iterable[str]:
-    """All names of the model hub that the table was written for."""
-    return (name for row in LLMS for name in row.hub_names)
 
 
 def _shown(architecture: str) -> str:

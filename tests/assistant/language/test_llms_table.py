@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from assistant.language.llms import LLMS, row_for
-from assistant.language.llms.table import architectures, hub_names
+from assistant.language.llms.table import architectures
 from assistant.language.llms.tiny import LAYERS, tiny_llm
 from tests.sources import ROOT
 from vision.errors import WeightsError
@@ -30,7 +30,7 @@ def test_row_is_found_by_every_name_that_a_config_may_hold() -> None:
 
 
 def test_hub_names_are_different_and_name_their_owner() -> None:
-    names = list(hub_names())
+    names = [name for row in LLMS for name in row.hub_names]
     assert len(set(names)) == len(names)
     assert all(name.count("/") == 1 for name in names)
 
@@ -49,5 +49,6 @@ def test_architecture_that_is_no_class_name_is_not_quoted(name) -> None:
 
 def test_documentation_names_all_that_can_be_loaded() -> None:
     page = (ROOT / "docs" / "language_models.md").read_text(encoding="utf-8")
-    missing = [name for name in (*architectures(), *hub_names()) if f"`{name}`" not in page]
+    named = (*architectures(), *(name for row in LLMS for name in row.hub_names))
+    missing = [name for name in named if f"`{name}`" not in page]
     assert missing == []
