@@ -113,7 +113,8 @@ def constant_bytes(out_features: int, in_features: int, quantisation: Quantisati
 def stored_bytes(files: Iterable[Path], *, quantisation: Quantisation, item_bytes: int) -> int:
     """What the weights in safetensors files will take when loaded; only their headers are read.
 
-    `item_bytes` is that of the number format they are loaded in. Raises WeightsError E_LLM for a damaged file.
+    `item_bytes` is that of the number format they are loaded in. Bytes count as bytes, though the small model that
+    ships is unpacked. Raises WeightsError E_LLM for a damaged file.
     """
     from safetensors import SafetensorError, safe_open
 
