@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from assistant.language.llms.embedded import MASK
 from assistant.language.llms.folder import EMBEDDED, EMBEDDED_FOLDER, ROUNDED_FILE
 from assistant.language.llms.load import LoadedLLM, Quantisation, load_llm
 from vision.errors import WeightsError
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 ADAPTER_FOLDER = "adapter"
 DESCRIPTION = "taught.json"
-MASK = "<|mask|>"
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,12 @@ class TaughtLLM:
 
     llm: LoadedLLM
     sighted: SightedLM | None
-    mask_token_id: int | None
     taught: bool = False
+
+    @property
+    def mask_token_id(self) -> int | None:
+        """The token that stands for a mask, None where there is none."""
+        return None if self.sighted is None else self.sighted.config.mask_token_id
 
 
 def load_taught(
@@ -45,8 +49,7 @@ def load_taught(
     Raises as `load_llm`, `load_sight` and `load_adapter`; WeightsError E_LLM for a damaged taught.json.
     """
     folder = EMBEDDED_FOLDER if str(name_or_folder) == EMBEDDED else Path(name_or_folder)
-    base = _base(folder) if (folder / DESCRIPTION).is_file() else str(name_or_folder)
-    llm = load_llm(base, quantisation=quantisation, device=device)
+    llm = load_llm(base_of(name_or_folder), quantisation=quantisation, device=device)
     return add_teaching(llm, folder)
 
 
@@ -68,7 +71,7 @@ def add_teaching(llm: LoadedLLM, folder: Path) -> TaughtLLM:
     if sighted is not None:
         sighted.requires_grad_(False).eval()
     taught = any((folder / name).exists() for name in ("sight.json", ADAPTER_FOLDER, DESCRIPTION, ROUNDED_FILE))
-    return TaughtLLM(llm, sighted, None if sighted is None else sighted.config.mask_token_id, taught=taught)
+    return TaughtLLM(llm, sighted, taught=taught)
 
 
 def give_mask_token(llm: LoadedLLM) -> int:
@@ -82,10 +85,16 @@ def describe_taught(folder: Path, llm: str) -> Path:
     return write_text(folder / DESCRIPTION, json.dumps({"llm": llm}) + "\n")
 
 
-def _base(folder: Path) -> str:
-    """The language model that a teaching belongs to."""
+def base_of(name_or_folder: str | Path) -> str:
+    """The language model that a teaching belongs to; what is no teaching is its own.
+
+    Raises WeightsError E_LLM for a damaged taught.json.
+    """
+    described = Path(name_or_folder) / DESCRIPTION
+    if str(name_or_folder) == EMBEDDED or not described.is_file():
+        return str(name_or_folder)
     try:
-        name = json.loads((folder / DESCRIPTION).read_text("utf-8"))["llm"]
+        name = json.loads(described.read_text("utf-8"))["llm"]
     except (OSError, ValueError, KeyError, TypeError):
         name = None
     if not isinstance(name, str) or not name:

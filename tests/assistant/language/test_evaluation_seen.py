@@ -70,7 +70,7 @@ def taught() -> TaughtLLM:
         if float(losses.total.detach()) < 0.02:
             break
     model.eval().requires_grad_(False)
-    return TaughtLLM(llm, model, token)
+    return TaughtLLM(llm, model)
 
 
 @pytest.mark.slow
