@@ -113,7 +113,7 @@ def _holds(place: str, structure: str) -> bool:
 def _contradicts(structure: str, within: Sequence[str]) -> bool:
     """Whether a structure of known place is sought elsewhere; of an 'extra' one the place is not known."""
     row = by_name(structure)
-    return row.kind != "extra" and not {row.name, row.parent, row.pair} & set(within)
+    return row.kind != "extra" and not {row.name, row.parent} & set(within)
 
 
 def _structures(call: SkillCall) -> list[str]:

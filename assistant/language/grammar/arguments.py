@@ -13,6 +13,8 @@ Kind = Literal["list", "word", "finding", "count", "length"]
 
 MOST_CALLS = 6
 """Of one plan; the rule planner's longest have as many."""
+FINDING = "previous|F[1-9][0-9]{0,2}"
+"""A regular expression of the findings that an argument may name."""
 
 
 @dataclass(frozen=True)

@@ -117,14 +117,15 @@ class PlanLogits:
 
         Raises ValueError for a token that was not allowed: another row's, as beams bring.
         """
+        import torch
+
         if not self._plans:
             self._plans = [self._constraint.start(limit=self._limit) for _ in range(scores.shape[0])]
         else:
             for plan, token in zip(self._plans, input_ids[:, -1].tolist(), strict=True):
                 if not plan.done:
                     plan.take(token)
-        rows = [scores_allowed(plan, row) for plan, row in zip(self._plans, scores, strict=True)]
-        return rows[0][None] if len(rows) == 1 else _stacked(rows)
+        return torch.stack([scores_allowed(plan, row) for plan, row in zip(self._plans, scores, strict=True)])
 
 
 def scores_allowed(plan: PlanMatcher, scores: torch.Tensor) -> torch.Tensor:
@@ -140,12 +141,6 @@ def scores_allowed(plan: PlanMatcher, scores: torch.Tensor) -> torch.Tensor:
     known = torch.from_numpy(plan.allowed())[: scores.shape[0]]
     allowed[: known.shape[0]] = known
     return scores.masked_fill(~allowed.to(scores.device), float("-inf"))
-
-
-def _stacked(rows: list[torch.Tensor]) -> torch.Tensor:
-    import torch
-
-    return torch.stack(rows)
 
 
 def _only(allowed: NDArray[np.bool_], tokens: list[int]) -> NDArray[np.bool_]:

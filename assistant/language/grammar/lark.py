@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from assistant.language.grammar.arguments import MOST_CALLS, REQUIRED, Argument, arguments_of
+from assistant.language.grammar.arguments import FINDING, MOST_CALLS, REQUIRED, Argument, arguments_of
 from assistant.plan import SKILL_NAMES
 from vision.structures import names
 
 if TYPE_CHECKING:
     from assistant.language.llms.table import ToolFormat
-
-Literal = Callable[[str], str]
 
 
 def plan_lark(tool_format: ToolFormat, *, special: dict[str, int]) -> str:
@@ -79,7 +77,7 @@ class _Writer:
             return f'"[" {one} ({self.comma} {one}){{0,{argument.most - 1}}} "]"'
         patterns = {
             "word": _one_of(argument.values),
-            "finding": '"(previous|F[1-9][0-9]{0,2})"',
+            "finding": f'"({FINDING})"',
             "count": "[1-9][0-9]?",
             "length": r"[1-9][0-9]{0,2}(\.[0-9])?|0\.[1-9]",
         }

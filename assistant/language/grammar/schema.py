@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from assistant.language.grammar.arguments import MOST_CALLS, REQUIRED, Argument, arguments_of
+from assistant.language.grammar.arguments import FINDING, MOST_CALLS, REQUIRED, Argument, arguments_of
 from assistant.plan import SKILL_NAMES
 from prompts import load_words
 from vision.structures import names
@@ -79,7 +79,7 @@ def _value_schema(argument: Argument) -> dict[str, Any]:
     if argument.kind == "word":
         return {"enum": list(argument.values)}
     if argument.kind == "finding":
-        return {"type": "string", "pattern": "^(previous|F[1-9][0-9]{0,2})$"}
+        return {"type": "string", "pattern": f"^({FINDING})$"}
     if argument.kind == "count":
         return {"type": "integer", "minimum": 1, "maximum": 99}
     return {"type": "number", "minimum": 0.1, "maximum": 999.9}

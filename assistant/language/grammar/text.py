@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from assistant.language.grammar.arguments import ARGUMENTS, MOST_CALLS, REQUIRED, TAKES, Argument, arguments_of
+from assistant.language.grammar.arguments import ARGUMENTS, FINDING, MOST_CALLS, REQUIRED, TAKES, Argument, arguments_of
 from assistant.plan import SKILL_NAMES, SkillCall
 from vision.errors import UsageError
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 LONGEST_TEXT = 20_000
 """Characters; what is longer is no plan."""
 
-_FINDING = re.compile(r"previous|F[1-9]\d{0,2}")
 _DECODER = json.JSONDecoder()
 
 
@@ -146,7 +145,7 @@ def _value(argument: Argument, value: Any) -> Any:
     elif argument.kind == "word":
         fits = isinstance(value, str) and value in argument.values
     elif argument.kind == "finding":
-        fits = isinstance(value, str) and _FINDING.fullmatch(value) is not None
+        fits = isinstance(value, str) and re.fullmatch(FINDING, value) is not None
     elif argument.kind == "count":
         fits = type(value) is int and 1 <= value <= 99
     elif argument.kind == "length":

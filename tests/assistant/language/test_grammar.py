@@ -118,6 +118,7 @@ def test_everything_at_once_can_be_written() -> None:
         ('[{"name":"segment","arguments":{"min_mm":1e9}}]', "a value of min_mm"),
         ('[{"name":"segment","arguments":{"min_mm":NaN}}]', "a value of min_mm"),
         ('[{"name":"segment","arguments":{"finding":"F0"}}]', "a value of finding"),
+        ('[{"name":"segment","arguments":{"finding":"F1\u0663"}}]', "a value of finding"),
         ('[{"name":"refuse","arguments":{"reason":"bored"}}]', "a value of reason"),
         ('[{"name":"measure","arguments":{"structures":["liver"],"quantities":[]}}]', "measure needs quantities"),
         ('[{"name":"refuse","arguments":{}}]', "refuse needs reason"),
