@@ -98,16 +98,17 @@ def needs_of(model: ModelEntry) -> ModelNeeds:
 
 
 def language_bytes(llm: str, quantisation: Quantisation) -> int:
-    """Memory of one language model: its libraries, and its weights unless they lie on a GPU.
+    """Memory of one language model, taught or not: its libraries, and its weights unless they lie on a GPU.
 
-    Raises WeightsError E_LLM as `load_llm` does for one that is not there.
+    Raises WeightsError E_LLM as `load_taught` does for one that is not there.
     """
     from assistant.language.llms.folder import open_folder
     from assistant.language.llms.memory import stored_bytes
+    from assistant.language.taught import base_of
     from vision.models.runtime import pick_runtime
 
     runtime = pick_runtime()
-    weights = open_folder(llm).weights
+    weights = open_folder(base_of(llm)).weights
     if runtime.device.type == "cuda":
         return LANGUAGE_BYTES
     return LANGUAGE_BYTES + stored_bytes(weights, quantisation=quantisation, item_bytes=runtime.dtype.itemsize)

@@ -16,6 +16,7 @@ from assistant.language.llms.table import LLMS
 from assistant.language.llms.tiny import save_tiny
 from assistant.language.mind import LLMMind
 from assistant.language.rules import RulePlanner
+from assistant.language.taught import describe_taught
 from assistant.llm_options import chosen_planner, chosen_quantisation
 from assistant.plan import SkillCall
 from assistant.serve.workers.engine import engine_of
@@ -121,3 +122,10 @@ def test_the_chat_sets_memory_aside_for_the_language_model_and_starts_it(tmp_pat
     assert tiny.planner() is api.named_planner(llm)
     assert isinstance(rules.planner(), RulePlanner)
     assert tiny.arguments == ("universal", llm, "none")
+
+
+def test_the_chat_sets_memory_aside_for_what_was_taught_as_for_the_model_below_it(tmp_path: Path) -> None:
+    llm, taught = str(save_tiny(tmp_path / "tiny")), tmp_path / "taught"
+    taught.mkdir()
+    describe_taught(taught, llm)
+    assert language_bytes(str(taught), "none") == language_bytes(llm, "none")
