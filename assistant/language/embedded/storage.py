@@ -46,6 +46,7 @@ def load_rounded(folder: Path) -> Qwen3ForCausalLM:
 
     Raises WeightsError E_LLM for files that are missing, damaged or of another model.
     """
+    from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
     from safetensors.torch import load
     from transformers import Qwen3Config, Qwen3ForCausalLM
@@ -53,11 +54,19 @@ def load_rounded(folder: Path) -> Qwen3ForCausalLM:
     try:
         described = json.loads((folder / "config.json").read_text("utf-8"))
         stored = load((folder / ROUNDED_FILE).read_bytes())
-        config = Qwen3Config(**described)
-    except (OSError, ValueError, TypeError, SafetensorError) as error:
+        with torch.random.fork_rng(devices=[]):
+            lm = Qwen3ForCausalLM(Qwen3Config(**described))
+    except (
+        OSError,
+        ValueError,
+        ArithmeticError,
+        RuntimeError,
+        KeyError,
+        TypeError,
+        SafetensorError,
+        StrictDataclassError,
+    ) as error:
         raise _unfit(f"its files cannot be read ({type(error).__name__})") from None
-    with torch.random.fork_rng(devices=[]):
-        lm = Qwen3ForCausalLM(config)
     lm.load_state_dict(_weights(stored, {name: tensor.shape for name, tensor in lm.state_dict().items()}), strict=False)
     lm.tie_weights()
     return lm.eval()

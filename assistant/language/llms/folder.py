@@ -48,7 +48,9 @@ class LLMFolder:
     @property
     def stored_quantisation(self) -> str | None:
         """'4bit' or '8bit' for weights that bitsandbytes made, else None."""
-        stored = self.config.get("quantization_config") or {}
+        stored = self.config.get("quantization_config")
+        if not isinstance(stored, dict):
+            return None
         return "4bit" if stored.get("load_in_4bit") else "8bit" if stored.get("load_in_8bit") else None
 
 
@@ -60,7 +62,8 @@ def open_folder(name_or_folder: str | Path) -> LLMFolder:
     """
     path, shown = _find(name_or_folder)
     config = _read_json(path, "config.json")
-    architecture = str((config.get("architectures") or ["none"])[0])
+    named = config.get("architectures")
+    architecture = str(named[0]) if isinstance(named, list) and named else "none"
     row = row_for(architecture)
     if (path / "adapter_config.json").exists():
         raise WeightsError(
@@ -114,7 +117,8 @@ def _fetched(name: str) -> Path:
 def _weights(path: Path) -> tuple[Path, ...]:
     """The files that hold the tensors: one, or those that the index lists."""
     if (path / INDEX).is_file():
-        names = sorted({str(name) for name in (_read_json(path, INDEX).get("weight_map") or {}).values()})
+        listed = _read_json(path, INDEX).get("weight_map")
+        names = sorted({str(name) for name in listed.values()}) if isinstance(listed, dict) else []
         if not names or any(Path(name).name != name or not name.endswith(".safetensors") for name in names):
             raise WeightsError("E_LLM", "The index of the language model's weights cannot be used.", _INSTRUCT)
     else:

@@ -184,6 +184,7 @@ def _no_memory(what: str) -> ResourceError:
 
 def _load_model(folder: LLMFolder, quantisation: Quantisation, runtime: Runtime) -> PreTrainedModel:
     import torch
+    from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
@@ -212,7 +213,16 @@ def _load_model(folder: LLMFolder, quantisation: Quantisation, runtime: Runtime)
             )
     except (torch.OutOfMemoryError, MemoryError):
         raise _no_memory("does not fit into the memory") from None
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError):
+    except (
+        OSError,
+        ValueError,
+        ArithmeticError,
+        RuntimeError,
+        KeyError,
+        TypeError,
+        SafetensorError,
+        StrictDataclassError,
+    ):
         raise _damaged() from None
     model, report = loaded
     if report["missing_keys"] or report["mismatched_keys"] or report["error_msgs"]:

@@ -183,16 +183,22 @@ SPOILED = {
     "config.json is no JSON object": lambda f: (f / "config.json").write_text("[]", encoding="utf-8"),
     "architecture PhiForCausalLM are not known": lambda f: _edit(f, architectures=["PhiForCausalLM"]),
     "architecture none are not known": lambda f: _edit(f, architectures=[]),
+    "architecture none are not": lambda f: _edit(f, architectures=3),
     "A LoRA adapter lies where": lambda f: (f / "adapter_config.json").write_text("{}", encoding="utf-8"),
     "no weights in safetensors": lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"),
     "1 of 2 files of the language model's weights": lambda f: _index(f, "model.safetensors", "b.safetensors"),
     "index of the language model's weights cannot be used": lambda f: _index(f, "../Doe_John/model.safetensors"),
+    "index of the language model's weights cannot": lambda f: (f / folder_module.INDEX).write_text(
+        '{"weight_map": []}'
+    ),
     "no fast tokenizer": lambda f: (f / "tokenizer.json").unlink(),
     "tokenizer cannot be read": lambda f: (f / "tokenizer.json").write_text("{}", encoding="utf-8"),
     "has no chat template": _without_template,
     "weights of the language model are damaged": lambda f: _truncate(f / "model.safetensors"),
     "do not fit its config.json": lambda f: _edit(f, num_hidden_layers=5, layer_types=None),
     "weights of the language model do not fit": lambda f: _edit(f, intermediate_size=256),
+    "language model do not fit its config.json": lambda f: _edit(f, hidden_size="Doe"),
+    "do not fit its config": lambda f: _edit(f, num_attention_heads=0),
 }
 
 
@@ -237,8 +243,9 @@ def test_stored_quantisation_is_not_changed_into_another(folder, stored, asked) 
         load_llm(folder, quantisation=asked)
 
 
-def test_quantisation_of_another_library_is_refused(folder) -> None:
-    _edit(folder, quantization_config={"quant_method": "gptq", "bits": 4})
+@pytest.mark.parametrize("stored", [{"quant_method": "gptq", "bits": 4}, "gptq"])
+def test_quantisation_of_another_library_is_refused(folder, stored) -> None:
+    _edit(folder, quantization_config=stored)
     with pytest.raises(UsageError, match="stored in a quantisation that is not read here"):
         load_llm(folder)
 

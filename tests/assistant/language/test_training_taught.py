@@ -32,9 +32,18 @@ def llm_of(architecture: str = "Qwen3ForCausalLM") -> LoadedLLM:
     return LoadedLLM(model=tiny_llm(architecture), tokenizer=tokenizer, row=row_for(architecture))
 
 
+@pytest.mark.parametrize("change", [{"hidden_size": "wide"}, {"num_attention_heads": 0}, {"hidden_act": "none"}])
+def test_a_small_model_whose_description_is_damaged_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    save_rounded(tiny_llm(), tmp_path)
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(WeightsError, match=r"E_LLM.*files cannot be read"):
+        load_rounded(tmp_path)
+
+
 @pytest.fixture
 def untaught() -> TaughtLLM:
-    return TaughtLLM(llm_of(), None, None)
+    return TaughtLLM(llm_of(), None)
 
 
 def logits_of(model: SightedLM) -> torch.Tensor:
