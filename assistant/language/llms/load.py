@@ -72,29 +72,6 @@ def load_llm(
     return LoadedLLM(model=model, tokenizer=tokenizer, row=folder.row, name=folder.shown_name, quantisation=kept)
 
 
-def save_llm(llm: LoadedLLM, folder: str | Path) -> Path:
-    """Write the model as it is, quantised or not, and its tokenizer, so that `load_llm` gives the same again.
-
-    Save before a LoRA is added: `save_adapter` keeps that one. `folder` must not exist; it appears when it is whole.
-    Raises UsageError E_OUTPUT_EXISTS, ResourceError E_DISK or E_OUTPUT.
-    """
-    from tempfile import TemporaryDirectory
-
-    from vision.io.files.atomic import writing
-
-    target = Path(folder)
-    if target.exists():
-        raise UsageError("E_OUTPUT_EXISTS", "There is already something at the place of the model.", "Choose another.")
-    with writing(), _quiet():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=target.parent, prefix=".llm-") as aside:
-            whole = Path(aside) / "model"
-            llm.model.save_pretrained(whole, save_original_format=False)
-            llm.tokenizer.save_pretrained(whole)
-            whole.rename(target)
-    return target
-
-
 def bits_config(quantisation: Quantisation, runtime: Runtime) -> BitsAndBytesConfig | None:
     """What transformers is told; None for plain weights."""
     from transformers import BitsAndBytesConfig
