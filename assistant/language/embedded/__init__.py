@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from assistant.language.embedded.config import (
-    LONGEST,
     MOST_BYTES,
     SIGHT_SIZES,
     VOCAB,
@@ -13,7 +12,6 @@ from assistant.language.embedded.config import (
 from assistant.language.embedded.storage import ROUNDED_FILE, load_rounded, save_rounded
 
 __all__ = [
-    "LONGEST",
     "MOST_BYTES",
     "ROUNDED_FILE",
     "SIGHT_SIZES",

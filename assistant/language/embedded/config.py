@@ -8,6 +8,7 @@ LM, which is most of it, is rounded; sight and adapter are small and stay as tho
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -50,11 +51,6 @@ def embedded_config(*, vocab: int = VOCAB) -> Qwen3Config:
 
 def stored_bytes(shapes: Mapping[str, tuple[int, ...]]) -> int:
     """Bytes of an LM stored by `save_rounded`, by the shapes of its tensors without those that are tied."""
-    total = 0
-    for shape in shapes.values():
-        rows = shape[0] if len(shape) == 2 else 0
-        count = 1
-        for size in shape:
-            count *= size
-        total += count + 4 * rows if rows else 4 * count
-    return total
+    return sum(
+        math.prod(shape) + 4 * shape[0] if len(shape) == 2 else 4 * math.prod(shape) for shape in shapes.values()
+    )
