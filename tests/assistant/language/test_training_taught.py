@@ -75,7 +75,7 @@ def test_a_teaching_returns_on_the_same_language_model(tmp_path: Path, architect
 def test_a_folder_without_a_teaching_leaves_a_language_model_as_it_is(tmp_path: Path) -> None:
     llm = llm_of()
     before = len(llm.tokenizer)
-    assert add_teaching(llm, tmp_path) == TaughtLLM(llm, None, None)
+    assert add_teaching(llm, tmp_path) == TaughtLLM(llm, None)
     assert len(llm.tokenizer) == before
 
 
