@@ -45,7 +45,7 @@ def open_ct(
     chosen = choices if series is None else replace(choices, series=series)
     ct = path if isinstance(path, CTVolume) else _load(Path(path), chosen, progress)
     seconds = time.perf_counter() - started
-    planner = planner or (default_planner() if llm is None else named_planner(llm, quantisation=quantisation))
+    planner = planner or named_planner(llm or default_llm(), quantisation=quantisation)
     return Conversation(ct, segmenter or default_segmenter(), planner, open_seconds=seconds)
 
 
@@ -93,11 +93,16 @@ def named_segmenter(model: str) -> Segmenter:
 
 @functools.cache
 def default_planner() -> Planner:
+    """The planner of `default_llm`."""
+    return named_planner(default_llm())
+
+
+def default_llm() -> str:
     """The embedded language model where its weights are installed, else the rules."""
     from assistant.language.llms.folder import EMBEDDED
     from assistant.language.planner import has_embedded
 
-    return named_planner(EMBEDDED if has_embedded() else RULES)
+    return EMBEDDED if has_embedded() else RULES
 
 
 def named_planner(llm: str, *, quantisation: Quantisation = "none") -> Planner:

@@ -10,6 +10,7 @@ import gradio as gr
 from fastapi import FastAPI
 from starlette.routing import Mount
 
+from assistant.api import DEFAULT_MODEL
 from assistant.plan import Planner
 from assistant.serve.desk import Desk, Opener
 from assistant.serve.guard import Guard
@@ -20,7 +21,7 @@ from assistant.serve.place import Place
 from assistant.serve.sessions import Sessions
 from assistant.serve.settings import DEFAULTS, SHARE_OF_MEMORY, ServerSettings
 from assistant.serve.uploads import Uploads
-from assistant.serve.workers.engine import Engine
+from assistant.serve.workers.engine import Engine, engine_of
 from assistant.serve.workers.line import Line
 from assistant.serve.workers.memory import MemoryBudget, available_bytes
 from assistant.serve.workers.zygote import Zygote
@@ -58,7 +59,7 @@ class Site:
         self.budget = MemoryBudget(memory, self.sessions.close_an_idle_ct)
         self.line = Line(at_once=settings.at_once, most_waiting=settings.waiting)
         apart = CAN_FORK and segmenter is None and planner is None and open_with is None
-        engine = engine or Engine()
+        engine = engine or engine_of(DEFAULT_MODEL)
         self.zygote = Zygote(engine, threads=settings.worker_threads) if apart else None
         if self.zygote is not None:
             converse = in_workers(self.zygote, self.line, settings)

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from assistant.api import DEFAULT_MODEL, RULES, default_planner, named_planner
-from assistant.language.llms.folder import EMBEDDED
-from assistant.language.planner import has_embedded, import_libraries
+from assistant.api import DEFAULT_MODEL, RULES, default_llm, named_planner, named_segmenter
+from assistant.language.planner import import_libraries
 from assistant.language.rules import RulePlanner
 from assistant.plan import Memory, Planner
 from assistant.serve.workers.needs import ModelNeeds, language_bytes, needs_of
@@ -31,8 +30,8 @@ class Engine:
     model `model`, and for the language model `llm` in `quantisation`, the default one where it is None.
     """
 
-    make: str = "assistant.serve.workers.engine:make_shipped"
-    warm_up: str = "assistant.serve.workers.engine:import_shipped"
+    make: str = f"{__name__}:make_both"
+    warm_up: str = f"{__name__}:import_shipped"
     arguments: tuple[str, ...] = ()
     model: str = DEFAULT_MODEL
     llm: str | None = None
@@ -41,12 +40,12 @@ class Engine:
     def needs(self) -> ModelNeeds:
         """What one CT takes. Raises WeightsError as `find_model` does, and E_LLM for no such language model."""
         needs = needs_of(find_model(self.model))
-        llm = self.llm or (EMBEDDED if has_embedded() else RULES)
+        llm = self.llm or default_llm()
         return needs if llm == RULES else replace(needs, fixed=needs.fixed + language_bytes(llm, self.quantisation))
 
     def planner(self) -> Planner:
         """The planner alone, made in this process, once."""
-        return default_planner() if self.llm is None else named_planner(self.llm, quantisation=self.quantisation)
+        return named_planner(self.llm or default_llm(), quantisation=self.quantisation)
 
     def start(self) -> tuple[Segmenter, Planner]:
         """The segmenter and the planner, made in this process."""
@@ -59,51 +58,32 @@ def engine_of(model: str, *, llm: str | None = None, quantisation: Quantisation 
 
     Raises WeightsError E_MODEL for an unknown model.
     """
-    found = find_model(model).name
-    if llm is None:
-        return Engine(f"{__name__}:make_named", arguments=(found,), model=found)
+    found, named = find_model(model).name, llm or default_llm()
     return Engine(
-        f"{__name__}:make_both",
-        f"{__name__}:import_shipped" if llm == RULES else f"{__name__}:import_with_language",
-        arguments=(found, llm, quantisation),
+        warm_up=f"{__name__}:import_shipped" if named == RULES else f"{__name__}:import_with_language",
+        arguments=(found, named, quantisation),
         model=found,
-        llm=llm,
+        llm=named,
         quantisation=quantisation,
     )
 
 
-def make_named(model: str) -> tuple[Segmenter, Planner]:
-    """An installed model and the default planner."""
-    from assistant.api import named_segmenter
-
-    return named_segmenter(model), default_planner()
-
-
-def make_both(model: str, llm: str, quantisation: Quantisation) -> tuple[Segmenter, Planner]:
-    """An installed model and the planner of a language model."""
-    from assistant.api import named_segmenter
-
-    return named_segmenter(model), named_planner(llm, quantisation=quantisation)
-
-
-def make_shipped() -> tuple[Segmenter, Planner]:
-    """The shipped weights and the default planner."""
-    from assistant.api import default_segmenter
-
-    return default_segmenter(), default_planner()
+def make_both(
+    model: str = DEFAULT_MODEL, llm: str | None = None, quantisation: Quantisation = "none"
+) -> tuple[Segmenter, Planner]:
+    """An installed model and the planner of a language model, the default one for None."""
+    return named_segmenter(model), named_planner(llm or default_llm(), quantisation=quantisation)
 
 
 def import_shipped() -> None:
-    """Import the network's libraries and fill the planner's tables; a language model's too where one ships."""
+    """Import the network's libraries and fill the rules' tables."""
     import vision.models.coarse_to_fine  # noqa: F401
 
-    if has_embedded():
-        import_libraries()
     RulePlanner().plan("Segment the liver.", Memory())
 
 
 def import_with_language() -> None:
-    """The same for a language model that was chosen. Each worker loads its own: running one starts threads."""
+    """The same, and a language model's libraries. Each worker loads its own model: running one starts threads."""
     import_shipped()
     import_libraries()
 
