@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from assistant.llm_options import LoadIn4Bit, LoadIn8Bit, chosen_quantisation
+from assistant.llm_options import ConversationCTs, LoadIn4Bit, LoadIn8Bit, chosen_quantisation
 from assistant.model_option import ModelName
 from assistant.terminal import print_json, progress_bar, tell
 
@@ -64,9 +64,7 @@ def language(
     ] = None,
     load_in_4bit: LoadIn4Bit = False,
     load_in_8bit: LoadIn8Bit = False,
-    cts: Annotated[
-        list[Path] | None, typer.Option(help="Folder of the CTs that conversations name; else beside --data.")
-    ] = None,
+    cts: ConversationCTs = None,
     model: ModelName = None,
     seed: Annotated[int, typer.Option(help="Of weights and order.")] = 0,
 ) -> None:
@@ -77,7 +75,7 @@ def language(
         data=tuple(data),
         out=out,
         llm=llm,
-        stages=tuple(word.strip() for word in stages.split(",") if word.strip()),  # type: ignore[misc]
+        stages=tuple(word.strip() for word in stages.split(",") if word.strip()),
         minutes=minutes,
         steps=steps,
         start=start,

@@ -1,7 +1,8 @@
-"""The flags that choose the language model, the same for every command that plans."""
+"""The flags about language models that several commands share."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,6 +23,9 @@ LLMName = Annotated[
 ]
 LoadIn4Bit = Annotated[bool, typer.Option("--load-in-4bit", help="Hold the language model in 4 bits (nf4).")]
 LoadIn8Bit = Annotated[bool, typer.Option("--load-in-8bit", help="Hold the language model in 8 bits.")]
+ConversationCTs = Annotated[
+    list[Path] | None, typer.Option("--cts", help="Folder of the CTs that conversations name; else beside --data.")
+]
 
 
 def chosen_quantisation(llm: str | None, *, in_4bit: bool, in_8bit: bool) -> Quantisation:

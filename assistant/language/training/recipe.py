@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,15 +22,13 @@ from tqdm import tqdm
 
 from assistant.language.training.checkpoint import Progress, read_checkpoint, trained_of, write_checkpoint
 from assistant.language.training.packing import Batch, Supply
-from assistant.language.training.passes import Losses
+from assistant.language.training.passes import Pass
 from vision.io.files.atomic import write_text
 from vision.training.pace import Pace, note_curve
 
 if TYPE_CHECKING:
+    from assistant.language.sight import Stage
     from assistant.language.training.encoded import Corpus
-
-Stage = Literal["text", "sight", "adapter"]
-STAGES: tuple[Stage, ...] = ("text", "sight", "adapter")
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ class _Run:
         optimiser = torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
         self.progress = read_checkpoint(folder, self.trained, optimiser) or Progress()
         self.inner = optimiser
-        self.model: Callable[[Batch], Losses]
+        self.model: Pass
         self.model, self.optimiser = self.accelerator.prepare(model.train(), optimiser)
         self.supply = Supply(
             corpus,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from assistant.language.llms.folder import EMBEDDED, LANGUAGE_EXTRA
 from assistant.language.training.rows import ChatRow, read_rows
@@ -15,11 +15,12 @@ from vision.segmenter import Progress, no_progress
 
 if TYPE_CHECKING:
     from assistant.language.llms.load import LoadedLLM
+    from assistant.language.llms.memory import Quantisation
+    from assistant.language.sight import Stage
     from assistant.language.training.recipe import StageConfig
-    from assistant.language.training.teach import LoRAConfig, Seeing
+    from assistant.language.training.teach import Seeing
 
-StageName = Literal["text", "sight", "adapter"]
-STAGES: tuple[StageName, ...] = ("text", "sight", "adapter")
+STAGES: tuple[Stage, ...] = ("text", "sight", "adapter")
 SHARES = {"text": 0.5, "sight": 0.25, "adapter": 0.25}
 """Of the minutes; those of the stages that are asked for add up to all of them."""
 
@@ -38,12 +39,12 @@ class LanguageOptions:
     data: tuple[Path, ...]
     out: Path
     llm: str = EMBEDDED
-    stages: tuple[StageName, ...] = STAGES
+    stages: tuple[str, ...] = STAGES
     minutes: float = 60.0
     steps: int = 1_000_000
     start: Path | None = None
     seed: int = 0
-    quantisation: Literal["none", "4bit", "8bit"] = "none"
+    quantisation: Quantisation = "none"
     model: str | None = None
     cts: tuple[Path, ...] = ()
     """Folders in which the CTs lie that the conversations name; without any, beside the conversations."""
@@ -62,7 +63,6 @@ def train_language(options: LanguageOptions, *, progress: Progress = no_progress
 
     rows = read_rows(options.data, split="train")
     taught = options.out / TAUGHT_FOLDER
-    small = options.llm == EMBEDDED
     for number, stage in enumerate(stages):
         # What a later stage was begun on top of is not changed under it.
         if any((options.out / later / CHECKPOINT_FILE).is_file() for later in stages[number + 1 :]):
@@ -70,19 +70,18 @@ def train_language(options: LanguageOptions, *, progress: Progress = no_progress
         if stage == "text":
             from assistant.language.training.teach import teach_words
 
-            config = stage_config("text", options, stages, small=small)
+            config = stage_config("text", options, stages)
             teach_words(rows, config, folder=taught, run=options.out / "text", start=options.start)
         else:
             _teach(stage, rows, options, stages, progress=progress)
     return taught
 
 
-def stage_config(
-    stage: StageName, options: LanguageOptions, stages: Sequence[StageName], *, small: bool
-) -> StageConfig:
+def stage_config(stage: Stage, options: LanguageOptions, stages: Sequence[Stage]) -> StageConfig:
     """The configuration of one stage: its share of the minutes, and sizes for the small model or for others."""
     from assistant.language.training.recipe import StageConfig
 
+    small = options.llm == EMBEDDED
     minutes = options.minutes * SHARES[stage] / sum(SHARES[each] for each in stages)
     rates = {"text": 2e-3, "sight": 1e-3, "adapter": 1e-3} if small else {"sight": 5e-4, "adapter": 2e-4}
     common = StageConfig(stage, learning_rate=rates[stage], minutes=minutes, steps=options.steps, seed=options.seed)
@@ -91,10 +90,10 @@ def stage_config(
 
 
 def _teach(
-    stage: StageName,
+    stage: Stage,
     rows: Sequence[ChatRow],
     options: LanguageOptions,
-    stages: Sequence[StageName],
+    stages: Sequence[Stage],
     *,
     progress: Progress,
 ) -> None:
@@ -105,10 +104,10 @@ def _teach(
     llm = _loaded(options, taught)
     if not small:
         llm.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    lora: LoRAConfig = LoRAConfig(rank=8, alpha=16) if small else LoRAConfig(rank=16, alpha=32)
+    lora = LoRAConfig(rank=8, alpha=16) if small else LoRAConfig(rank=16, alpha=32)
     teach_stage(
         rows,
-        stage_config(stage, options, stages, small=small),
+        stage_config(stage, options, stages),
         llm=llm,
         seeing=_seeing(rows, options),
         lora=lora,
@@ -144,15 +143,15 @@ def _seeing(rows: Sequence[ChatRow], options: LanguageOptions) -> Seeing:
     return Seeing(require_universal(segmenter), paths, options.out / "ct_tokens")
 
 
-def _checked(options: LanguageOptions) -> tuple[StageName, ...]:
+def _checked(options: LanguageOptions) -> tuple[Stage, ...]:
     """The stages in their order, without "text" for a model that has words already."""
     if options.minutes <= 0 or options.steps <= 0:
         raise UsageError(
             "E_BUDGET", f"Nothing can be trained in {options.minutes} minutes and {options.steps} steps.", "Give more."
         )
-    unknown = next((stage for stage in options.stages if stage not in STAGES), None)
-    if unknown is not None or not options.stages:
-        raise UsageError("E_STAGE", f"There is no stage {str(unknown)[:40]!r}.", f"Choose of {', '.join(STAGES)}.")
+    unknown = next((stage for stage in options.stages or ("",) if stage not in STAGES), None)
+    if unknown is not None:
+        raise UsageError("E_STAGE", f"There is no stage {unknown[:40]!r}.", f"Choose of {', '.join(STAGES)}.")
     stages = tuple(stage for stage in STAGES if stage in options.stages)
     if options.llm == EMBEDDED:
         if options.quantisation != "none":

@@ -13,7 +13,7 @@ from assistant.language.embedded import ROUNDED_FILE, embedded_config
 from assistant.language.llms.tiny import save_tiny
 from assistant.language.training import teach
 from assistant.language.training.checkpoint import CHECKPOINT_FILE
-from assistant.language.training.run import LanguageOptions, stage_config, train_language
+from assistant.language.training.run import STAGES, LanguageOptions, stage_config, train_language
 from assistant.plan import Memory
 from vision.errors import InputRefused, UsageError
 from vision.models.coarse_to_fine.segmenter import UniversalSegmenter
@@ -75,7 +75,7 @@ def tiny_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"minutes": 0.0}, "E_BUDGET"),
         ({"steps": 0}, "E_BUDGET"),
         ({"stages": ("text", "sing")}, r"E_STAGE.*'sing'"),
-        ({"stages": ()}, "E_STAGE"),
+        ({"stages": ()}, r"E_STAGE.*''"),
         ({"quantisation": "4bit"}, "E_QUANTISATION"),
         ({"llm": "Qwen/Qwen3-0.6B", "start": Path("x")}, "E_START"),
     ],
@@ -92,11 +92,11 @@ def test_missing_rows_are_refused(tmp_path: Path) -> None:
 
 def test_stages_share_the_minutes_and_large_models_learn_slowly(tmp_path: Path) -> None:
     options = options_of(tmp_path, minutes=60.0)
-    minutes = [stage_config(stage, options, options.stages, small=True).minutes for stage in options.stages]
+    minutes = [stage_config(stage, options, STAGES).minutes for stage in STAGES]
     assert minutes == [30.0, 15.0, 15.0]
-    alone = stage_config("adapter", options, ("sight", "adapter"), small=False)
+    alone = stage_config("adapter", options_of(tmp_path, minutes=60.0, llm="lm"), ("sight", "adapter"))
     assert alone.minutes == 30.0
-    assert alone.learning_rate < stage_config("adapter", options, options.stages, small=True).learning_rate
+    assert alone.learning_rate < stage_config("adapter", options, STAGES).learning_rate
 
 
 @pytest.mark.usefixtures("tiny_sizes")
