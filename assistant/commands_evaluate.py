@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from assistant import commands_benchmark
-from assistant.llm_options import LLMName, LoadIn4Bit, LoadIn8Bit, chosen_quantisation
+from assistant.llm_options import ConversationCTs, LLMName, LoadIn4Bit, LoadIn8Bit, chosen_quantisation
 from assistant.model_option import ModelName
 from assistant.terminal import print_json, print_table, progress_bar, tell
 
@@ -192,12 +192,13 @@ def requests(
     from assistant.language.evaluation.requests import read_requests, requests_json, score_requests
 
     score = score_requests(read_requests(file), default_planner())
+    share = score.overall
     if json:
         print_json(requests_json(score))
         return
     typer.echo(
-        f"{score.right} of {score.n} requests name exactly the structures wanted: {score.share:.1%} "
-        f"(95 % interval {score.low:.1%} to {score.high:.1%}, planner {score.planner})"
+        f"{share.right} of {share.n} requests name exactly the structures wanted: {share.share:.1%} "
+        f"(95 % interval {share.low:.1%} to {share.high:.1%}, planner {score.planner})"
     )
     for plain, count in Counter(miss.request.plain for miss in score.misses).most_common():
         typer.echo(f"  missed {count} of {plain}")
@@ -223,9 +224,7 @@ def language(
     most: Annotated[int, typer.Option(help="Questions of each kind at most.")] = 1_000_000,
     load_in_4bit: LoadIn4Bit = False,
     load_in_8bit: LoadIn8Bit = False,
-    cts: Annotated[
-        list[Path] | None, typer.Option(help="Folder of the CTs that conversations name; else beside --data.")
-    ] = None,
+    cts: ConversationCTs = None,
     model: ModelName = None,
     out: Annotated[Path | None, typer.Option(help="Write tables (CSV) and language.json there.")] = None,
     json: JSONFlag = False,

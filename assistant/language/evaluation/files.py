@@ -59,10 +59,7 @@ def language_json(evaluation: LanguageEvaluation) -> dict[str, Any]:
             {"planner": score.planner, "all": share_row(score.overall), "by_skill": _shares(score.by_skill)}
             for score in evaluation.plans
         ],
-        "requests": [
-            share_row(Share(score.n, score.right, score.low, score.high)) | {"planner": score.planner}
-            for score in evaluation.requests
-        ],
+        "requests": [share_row(score.overall) | {"planner": score.planner} for score in evaluation.requests],
         "visual": None
         if visual is None
         else {

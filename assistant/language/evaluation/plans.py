@@ -23,7 +23,6 @@ class PlanTask:
     memory: Memory
     wanted: tuple[SkillCall, ...]
     skill: str
-    template: str
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,6 @@ class PlanScore:
     planner: str
     overall: Share
     by_skill: dict[str, Share]
-    exact: tuple[bool, ...]
-    """One for each task, in order."""
 
 
 def plan_tasks(rows: Sequence[ChatRow]) -> list[PlanTask]:
@@ -53,7 +50,7 @@ def score_plans(tasks: Sequence[PlanTask], planner: Planner, *, progress: Progre
         skill: share_of([hit for hit, task in zip(exact, tasks, strict=True) if task.skill == skill])
         for skill in skills
     }
-    return PlanScore(planner.name, share_of(exact), by_skill, tuple(exact))
+    return PlanScore(planner.name, share_of(exact), by_skill)
 
 
 def is_exact(found: Sequence[SkillCall], wanted: Sequence[SkillCall]) -> bool:
@@ -74,6 +71,6 @@ def _turns(row: ChatRow) -> list[PlanTask]:
         if message.role == "user":
             question = message.content
         elif message.calls:
-            tasks.append(PlanTask(question, memory, message.calls, row.skill, row.template))
+            tasks.append(PlanTask(question, memory, message.calls, row.skill))
             memory = memory_after(list(message.calls), memory)
     return tasks

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from assistant.language.evaluation.shares import Share, share_of
 from assistant.plan import Memory, Planner
 from vision.errors import InputRefused, UsageError
 from vision.structures import GROUPS, names
@@ -61,19 +62,11 @@ class Miss:
 
 @dataclass(frozen=True)
 class RequestScore:
-    """How many of `n` requests were resolved exactly, with the 95 % Wilson interval of the share."""
+    """How many requests were resolved exactly, and those that were not."""
 
     planner: str
-    n: int
-    right: int
-    low: float
-    high: float
+    overall: Share
     misses: tuple[Miss, ...]
-
-    @property
-    def share(self) -> float:
-        """Of requests resolved exactly, in [0, 1]."""
-        return self.right / self.n
 
 
 def wanted(plain: str) -> frozenset[str]:
@@ -112,30 +105,27 @@ def score_requests(requests: Iterable[Request], planner: Planner) -> RequestScor
 
     Raises ValueError without requests.
     """
-    from scipy.stats import binomtest
-
     asked = list(requests)
     if not asked:
         raise ValueError("a share needs at least one request")
-    misses = []
+    misses, right = [], []
     for request in asked:
         calls = planner.plan(request.text, Memory())
         found = frozenset(name for call in calls for name in call.arguments.get("structures", ()))
-        if found != request.wanted:
+        right.append(found == request.wanted)
+        if not right[-1]:
             misses.append(Miss(request, found))
-    right = len(asked) - len(misses)
-    interval = binomtest(right, len(asked)).proportion_ci(confidence_level=0.95, method="wilson")
-    return RequestScore(planner.name, len(asked), right, interval.low, interval.high, tuple(misses))
+    return RequestScore(planner.name, share_of(right), tuple(misses))
 
 
 def requests_json(score: RequestScore) -> dict[str, Any]:
     """A score as JSON values, with every request that was missed."""
     return {
         "planner": score.planner,
-        "n": score.n,
-        "right": score.right,
-        "share": score.share,
-        "interval": [score.low, score.high],
+        "n": score.overall.n,
+        "right": score.overall.right,
+        "share": score.overall.share,
+        "interval": [score.overall.low, score.overall.high],
         "misses": [
             {"text": miss.request.text, "wanted": sorted(miss.request.wanted), "found": sorted(miss.found)}
             for miss in score.misses

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from assistant.language.evaluation.deep_tumor import (
     DeepTumorScore,
@@ -16,6 +16,7 @@ from assistant.language.evaluation.deep_tumor import (
     read_questions,
     score_answers,
 )
+from assistant.language.evaluation.deep_tumor.questions import Form
 from assistant.language.evaluation.plans import PlanScore, plan_tasks, score_plans
 from assistant.language.evaluation.requests import RequestScore, read_requests, score_requests
 from assistant.language.rules import RulePlanner
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from assistant.language.evaluation.faithfulness import Faithfulness
     from assistant.language.evaluation.masks import MaskScore
     from assistant.language.evaluation.visual import VisualScore
+    from assistant.language.llms.memory import Quantisation
     from assistant.language.mind import LLMMind
     from assistant.language.taught import TaughtLLM
     from vision.benchmark import EvaluationCase
@@ -47,12 +49,12 @@ class EvaluationOptions:
 
     data: tuple[Path, ...] = ()
     llm: str | None = None
-    quantisation: Literal["none", "4bit", "8bit"] = "none"
+    quantisation: Quantisation = "none"
     requests: Path | None = None
     cases: tuple[EvaluationCase, ...] = ()
     deep_tumor: Path | None = None
     measured: Path | None = None
-    form: Literal["choice", "free"] = "choice"
+    form: Form = "choice"
     most: int = 1_000_000
     model: str | None = None
     cts: tuple[Path, ...] = ()
@@ -72,7 +74,7 @@ class LanguageEvaluation:
     masks: tuple[MaskScore, ...] = ()
     faithfulness: Faithfulness | None = None
     deep_tumor: DeepTumorScore | None = None
-    left_out: tuple[str, ...] = field(default=())
+    left_out: tuple[str, ...] = ()
     """Why something was not measured, one sentence each."""
 
 
@@ -198,7 +200,7 @@ def _deep_tumor(taught: TaughtLLM, options: EvaluationOptions, progress: Progres
     questions = read_questions(options.deep_tumor)[: options.most]
     measured = read_measured(options.measured)
     answers = answer_questions(questions, llm_chat(taught), measured=measured, form=options.form, progress=progress)
-    return score_answers(questions, [answer.text for answer in answers], form=options.form)
+    return score_answers(questions, answers, form=options.form)
 
 
 def _segmenter(options: EvaluationOptions) -> UniversalSegmenter:

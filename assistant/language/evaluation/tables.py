@@ -12,7 +12,7 @@ from assistant.language.evaluation.masks import MaskScore, summarise_masks
 from assistant.language.evaluation.plans import PlanScore
 from assistant.language.evaluation.requests import RequestScore
 from assistant.language.evaluation.run import LanguageEvaluation
-from assistant.language.evaluation.shares import Share, difference_text, share_text
+from assistant.language.evaluation.shares import difference_text, share_text
 from assistant.language.evaluation.visual import CONDITIONS, VisualScore
 from vision.benchmark.metrics import Interval
 from vision.benchmark.summary import interval_text, number
@@ -52,8 +52,7 @@ def request_table(scores: Sequence[RequestScore]) -> Table:
     """A row a planner."""
     table = _table("Requests that name exactly the structures wanted", _WILSON, "planner", "n", "right")
     for score in scores:
-        share = Share(score.n, score.right, score.low, score.high)
-        table.add_row(score.planner, str(score.n), share_text(share))
+        table.add_row(score.planner, str(score.overall.n), share_text(score.overall))
     return table
 
 

@@ -111,8 +111,9 @@ def test_later_turns_remember_the_calls_before(write: Callable[..., Path]) -> No
 
 def test_exactness_is_counted_by_skill_and_over_all(write: Callable[..., Path]) -> None:
     file = write(row(turn("a", "liver")), row(turn("b", "spleen")), row(turn("c", "liver"), skill="detect"))
-    score = score_plans(plan_tasks(read_rows([file], split="held_out")), LiverPlanner())
-    assert score.exact == (True, False, True)
+    tasks = plan_tasks(read_rows([file], split="held_out"))
+    assert [score_plans([task], LiverPlanner()).overall.right for task in tasks] == [1, 0, 1]
+    score = score_plans(tasks, LiverPlanner())
     assert (score.overall.right, score.overall.n) == (2, 3)
     assert {name: (share.right, share.n) for name, share in score.by_skill.items()} == {
         "segment": (1, 2),
@@ -127,7 +128,7 @@ def test_the_rules_are_measured_where_no_model_is_named(write: Callable[..., Pat
     evaluation = evaluate_language(EvaluationOptions(data=(file,), requests=requests))
     assert [score.planner for score in evaluation.plans] == ["rules"]
     assert evaluation.plans[0].overall.n == 1
-    assert evaluation.requests[0].right == 1
+    assert evaluation.requests[0].overall.right == 1
     assert [table.title for table in tables(evaluation)] == [
         "Plans exactly as meant, on phrasings that nothing was trained on",
         "Requests that name exactly the structures wanted",

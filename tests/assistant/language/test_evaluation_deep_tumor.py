@@ -38,7 +38,7 @@ MEASURED = Measured(
 
 
 def question(subtype: str = "organ volume measurement", answer: str = "1500", letter: str = "B") -> Question:
-    return Question("q", "CT1", "How large?", answer, "How large? A. 1 B. 1500", letter, "measurement", subtype)
+    return Question("CT1", "How large?", answer, "How large? A. 1 B. 1500", letter, "measurement", subtype)
 
 
 def test_the_table_of_subtypes_is_that_of_the_benchmark() -> None:
@@ -165,8 +165,9 @@ def test_an_agent_has_to_answer_on_its_last_step(form: Form) -> None:
     script = Script()
     (answer,) = answer_questions([question()], script, measured=MEASURED, form=form)
     assert script.offered == [3] * (MOST_STEPS - 1) + [0]
-    assert answer.called == ("measure",) * (MOST_STEPS - 1)
-    assert answer.text == "B"
+    called = [call["name"] for message in script.last for call in message.get("tool_calls", ())]
+    assert called == ["measure"] * (MOST_STEPS - 1)
+    assert answer == "B"
     assert [message["role"] for message in script.last[:4]] == ["system", "user", "assistant", "tool"]
     assert json.loads(script.last[3]["content"]) == {"value": 1500.0}
 
@@ -184,11 +185,11 @@ def test_braces_that_are_no_call_are_words() -> None:
 
 
 def test_files_of_the_benchmark_are_read(tmp_path: Path) -> None:
-    row = {"qid": 1, "image_id": "CT1", "question": "q", "answer": 3, "question_type": "Recognition"}
+    row = {"image_id": "CT1", "question": "q", "answer": 3, "question_type": "Recognition"}
     rows = [row | {"question_subtype": "lesion counting", "mc_question": "A. B.", "correct_option": "A"}]
     (tmp_path / "q.json").write_text(json.dumps({"questions": rows}))
     (read,) = read_questions(tmp_path / "q.json")
-    assert (read.qid, read.answer, read.asked("choice"), read.wanted("free")) == ("1", "3", "A. B.", "3")
+    assert (read.image_id, read.answer, read.asked("choice"), read.wanted("free")) == ("CT1", "3", "A. B.", "3")
     (tmp_path / "m.json").write_text(json.dumps({"cache": dict(MEASURED.by_image)}))
     assert read_measured(tmp_path / "m.json") == MEASURED
 

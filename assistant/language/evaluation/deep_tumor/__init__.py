@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from assistant.language.evaluation.deep_tumor.agent import MOST_STEPS, Answered, Chat, Turn, answer_questions
+from assistant.language.evaluation.deep_tumor.agent import MOST_STEPS, Chat, Turn, answer_questions
 from assistant.language.evaluation.deep_tumor.questions import Question, read_questions
 from assistant.language.evaluation.deep_tumor.scoring import DeepTumorScore, SubtypeScore, score_answers
 from assistant.language.evaluation.deep_tumor.tools import Measured, read_measured, tool_descriptions
 
 __all__ = [
     "MOST_STEPS",
-    "Answered",
     "Chat",
     "DeepTumorScore",
     "Measured",

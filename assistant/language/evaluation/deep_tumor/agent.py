@@ -28,15 +28,6 @@ Chat = Callable[[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]], Turn
 """Messages and tools -> the next turn. `llm_chat` makes one of a language model."""
 
 
-@dataclass(frozen=True)
-class Answered:
-    """The last words on one question, and the tools called on the way to them."""
-
-    qid: str
-    text: str
-    called: tuple[str, ...]
-
-
 def answer_questions(
     questions: Sequence[Question],
     chat: Chat,
@@ -44,8 +35,8 @@ def answer_questions(
     measured: Measured,
     form: Form,
     progress: Progress = no_progress,
-) -> list[Answered]:
-    """Answer each question by itself."""
+) -> list[str]:
+    """The last words on each question, every one asked by itself."""
     answers = []
     for number, question in enumerate(questions):
         progress("questions", number / len(questions))
@@ -53,14 +44,13 @@ def answer_questions(
     return answers
 
 
-def answer_question(question: Question, chat: Chat, *, measured: Measured, form: Form) -> Answered:
+def answer_question(question: Question, chat: Chat, *, measured: Measured, form: Form) -> str:
     """Let the model call tools for at most `MOST_STEPS` turns."""
     words = load_words("deep_tumor")
     messages: list[dict[str, Any]] = [
         {"role": "system", "content": words["system"].strip()},
         {"role": "user", "content": f"{question.asked(form)}\n{words[form]}"},
     ]
-    called: list[str] = []
     turn = Turn("")
     for step in range(MOST_STEPS):
         turn = chat(messages, tool_descriptions() if step < MOST_STEPS - 1 else [])
@@ -69,7 +59,6 @@ def answer_question(question: Question, chat: Chat, *, measured: Measured, form:
         calls = [{"name": name, "arguments": dict(arguments)} for name, arguments in turn.calls]
         messages.append({"role": "assistant", "content": turn.text, "tool_calls": calls})
         for name, arguments in turn.calls:
-            called.append(name)
             told = run_tool(name, arguments, image_id=question.image_id, measured=measured)
             messages.append({"role": "tool", "content": json.dumps(told)})
-    return Answered(question.qid, turn.text, tuple(called))
+    return turn.text

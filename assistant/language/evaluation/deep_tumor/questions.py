@@ -79,7 +79,6 @@ ANSWERS: Mapping[str, AnswerKind] = MappingProxyType(
 class Question:
     """One question: open as `question` with its `answer`, and with choices as `mc_question` with its letter."""
 
-    qid: str
     image_id: str
     question: str
     answer: str
@@ -119,7 +118,6 @@ def read_questions(path: Path) -> list[Question]:
 
 def _question(row: Mapping[str, Any]) -> Question:
     return Question(
-        qid=str(row["qid"]),
         image_id=str(row["image_id"]),
         question=str(row["question"]),
         answer=str(row["answer"]),

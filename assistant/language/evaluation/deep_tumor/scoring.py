@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from assistant.language.evaluation.deep_tumor.questions import ANSWERS, TYPES, Form, Question
 from vision.benchmark.metrics import Interval, bootstrap_interval
@@ -25,7 +25,7 @@ class SubtypeScore:
     subtype: str
     question_type: str
     score: Interval
-    others: Mapping[str, float | None] = field(default_factory=dict)
+    others: Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
