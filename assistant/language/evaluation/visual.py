@@ -81,10 +81,14 @@ def score_visual(
     right: dict[Condition, list[bool]] = {condition: [] for condition in CONDITIONS}
     # A pair of eyes remembers the CT that it looked at last.
     encode, eyes = encoder(taught.llm), {zeroed: Eyes(taught.sighted) for zeroed in (False, True)}
+    answers = {
+        kind: [encode(Sample(task.sample.messages, None, choice, None))[0].target for choice in task.choices]
+        for kind, task in {task.kind: task for task in tasks}.items()
+    }
     seen = {ct: {False: own, True: without_sight(own)} for ct, own in tokens.items()}
     for number, task in enumerate(tasks):
         progress("visual questions", number / len(tasks))
-        for condition, hit in _answered(task, encode, eyes, seen[str(task.sample.ct)]).items():
+        for condition, hit in _answered(task, encode, answers[task.kind], eyes, seen[str(task.sample.ct)]).items():
             right[condition].append(hit)
     kinds = list(dict.fromkeys(task.kind for task in tasks))
     groups = [task.sample.ct for task in tasks]
@@ -104,9 +108,12 @@ def score_visual(
 
 
 def _answered(
-    task: VisualTask, encode: Encode, eyes: Mapping[bool, Eyes], tokens: Mapping[bool, CTTokens]
+    task: VisualTask,
+    encode: Encode,
+    answers: Sequence[Sequence[int]],
+    eyes: Mapping[bool, Eyes],
+    tokens: Mapping[bool, CTTokens],
 ) -> dict[Condition, bool]:
-    answers = [encode(Sample(task.sample.messages, None, choice, None))[0].target for choice in task.choices]
     wanted = task.choices.index(task.sample.target)
     told, blind = encode(task.sample)
     hits: dict[Condition, bool] = {}

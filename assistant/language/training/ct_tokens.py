@@ -6,8 +6,8 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -17,10 +17,7 @@ from vision.io import load_ct
 from vision.io.files.atomic import write_bytes
 from vision.models.coarse_to_fine.segmenter import UniversalSegmenter
 from vision.models.coarse_to_fine.tokens import CTTokens
-from vision.segmenter import Progress, no_progress
-
-if TYPE_CHECKING:
-    from vision.segmenter import Segmenter
+from vision.segmenter import Progress, Segmenter, no_progress
 
 _TENSORS = ("latents", "positions_mm", "pooled", "presence", "volumes_ml", "centres_mm")
 
@@ -109,8 +106,6 @@ def without_sight(tokens: CTTokens) -> CTTokens:
 
 def query_vectors(segmenter: UniversalSegmenter, structures: Iterable[str]) -> dict[str, Tensor]:
     """The segmenter's own query vectors (query_width,) of those structures that it answers."""
-    import torch
-
     known = [name for name in structures if name in segmenter.structures]
     with torch.no_grad():
         vectors = segmenter.network.queries(tuple(known)).float().cpu() if known else ()

@@ -35,11 +35,6 @@ class Batch:
         """The same on another device."""
         return Batch(self.ids.to(device), self.labels.to(device), self.segments.to(device), self.cts, self.masks)
 
-    @property
-    def learned(self) -> int:
-        """Tokens that are learned."""
-        return int((self.labels != IGNORED).sum())
-
 
 def apart(segments: Tensor) -> Tensor:
     """(B, 1, T, T) bool: which earlier token each token may look at, those of its own conversation.

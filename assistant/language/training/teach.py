@@ -107,7 +107,7 @@ def teach_stage(
     if config.stage == "adapter" and not has_lora(llm.model):
         add_lora(llm.model, llm.row, rank=lora.rank, alpha=lora.alpha, dropout=lora.dropout)
     sighted.trainable(config.stage)
-    queries = query_vectors(seeing.segmenter, dict.fromkeys(seeing.segmenter.config.structures))
+    queries = query_vectors(seeing.segmenter, seeing.segmenter.config.structures)
     samples = [
         sample
         for row in rows

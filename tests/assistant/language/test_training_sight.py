@@ -63,9 +63,6 @@ def segmenter() -> UniversalSegmenter:
     return UniversalSegmenter(UniversalNetwork(config), name="tiny (0123abcd)", answered=("liver", "spleen"))
 
 
-PARTS = ("latents", "positions_mm", "pooled", "presence", "volumes_ml", "centres_mm")
-
-
 def row_of(*messages: ChatMessage, ct: str | None = None) -> ChatRow:
     return ChatRow(messages, ct, skill="segment", template="t", split="train", kind="words")
 
@@ -74,7 +71,7 @@ def test_tokens_return_from_the_disk_as_they_were(tmp_path: Path) -> None:
     tokens = ct(3)
     again = read_tokens(write_tokens(tmp_path / "a.safetensors", tokens))
     assert again.structures == tokens.structures
-    for name in PARTS:
+    for name in TENSORS:
         assert torch.equal(again.__dict__[name], tokens.__dict__[name])
 
 
@@ -116,7 +113,7 @@ def test_tokens_whose_parts_do_not_belong_together_are_refused(tmp_path: Path) -
 def test_zeroed_tokens_keep_names_and_shapes_and_nothing_else() -> None:
     zeroed = without_sight(ct(1))
     assert zeroed.structures == ct(1).structures
-    for name in PARTS:
+    for name in TENSORS:
         assert zeroed.__dict__[name].shape == ct(1).__dict__[name].shape
         assert not zeroed.__dict__[name].any()
 
