@@ -5,8 +5,8 @@ Torch-free. Words stand in `prompts/instructions`; a row is made from its number
 
 from __future__ import annotations
 
-from assistant.language.instructions.rows import Row, plan_examples, plan_row
-from assistant.language.instructions.templates import split_of, templates_of
+from assistant.language.instructions.rows import Row, plan_row
+from assistant.language.instructions.templates import split_of
 from assistant.language.instructions.write import KINDS, Summary, makers_of, write_rows
 
 __all__ = [
@@ -14,9 +14,7 @@ __all__ = [
     "Row",
     "Summary",
     "makers_of",
-    "plan_examples",
     "plan_row",
     "split_of",
-    "templates_of",
     "write_rows",
 ]

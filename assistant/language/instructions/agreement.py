@@ -37,9 +37,9 @@ def verbs_for(*, plural: bool) -> dict[str, str]:
     """Verbs and pronouns that agree with what is named."""
     if plural:
         return {"is": "are", "does": "do", "has": "have", "was": "were", "look": "look", "it": "them", "they": "they",
-                "its": "their", "that": "that", "occupies": "occupy", "them": "them"}  # fmt: skip
+                "its": "their", "that": "that", "occupies": "occupy"}  # fmt: skip
     return {"is": "is", "does": "does", "has": "has", "was": "was", "look": "looks", "it": "it", "they": "it",
-            "its": "its", "that": "that", "occupies": "occupies", "them": "it"}  # fmt: skip
+            "its": "its", "that": "that", "occupies": "occupies"}  # fmt: skip
 
 
 def words_for(rng: Random, spoken: Spoken, *, other: Spoken | None = None) -> dict[str, str]:
@@ -47,8 +47,7 @@ def words_for(rng: Random, spoken: Spoken, *, other: Spoken | None = None) -> di
     bound = verbs_for(plural=spoken.plural)
     possessive = f"{spoken.bare}'" if spoken.plural and spoken.bare.endswith("s") else f"{spoken.bare}'s"
     some = indefinite(rng, spoken)
-    plural_some = spoken.plural
-    bound |= {"X": with_article(rng, spoken), "x": spoken.bare, "A": some, "isA": "are" if plural_some else "is"}
+    bound |= {"X": with_article(rng, spoken), "x": spoken.bare, "A": some, "isA": bound["is"]}
     bound["x's"] = f"{spoken.article}{possessive}"
     bound["O"] = bound["X"]
     if other is not None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from assistant.language.instructions.grammar import words_of
 from assistant.language.instructions.measured import records_of
 from assistant.records import Finding
+from assistant.skills.looks import PHASE_WORDS
 from prompts import load_words
 from vision.errors import InputRefused, UsageError
 from vision.io.files.atomic import write_text
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
     from vision.phantom import Phantom
 
 CASES_FILE = "cases.json"
-PHASE_WORDS: Mapping[str, str] = MappingProxyType(
-    {"non_contrast": "non-contrast", "arterial": "arterial", "late_arterial": "late arterial"}
-    | {"portal_venous": "portal venous", "delayed": "delayed"}
-)
 QUIET_HU, NOISY_HU = 10.0, 20.0
 """SD of the noise below which it is low and above which it is high; between them lie most routine CTs."""
 FATTY_HU, FED_HU = 20.0, 100.0

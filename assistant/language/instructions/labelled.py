@@ -12,6 +12,7 @@ from assistant.language.instructions.cases import CASES_FILE, case_row, read_cas
 from assistant.language.instructions.measured import records_of
 from vision.errors import InputRefused
 from vision.io.files.atomic import write_text
+from vision.measure import volume_ml
 from vision.segmenter import Progress, no_progress
 from vision.structures import by_name
 
@@ -98,7 +99,7 @@ def _region(masks: Mapping[str, Mask]) -> str | None:
     needed = {"lung_left", "lung_right", *_UPPER, "bladder", "femur_left", "femur_right"}
     if not needed <= masks.keys():
         return None
-    lungs = all(_ml(masks[name]) > WHOLE_LUNG_ML for name in ("lung_left", "lung_right"))
+    lungs = all(volume_ml(masks[name]) > WHOLE_LUNG_ML for name in ("lung_left", "lung_right"))
     shown = tuple(sum(bool(masks.get(name)) for name in names) >= 2 for names in (_UPPER, _PELVIC))
     return _REGIONS.get((lungs, *shown))
 
@@ -133,9 +134,4 @@ def _whole_ml(masks: Mapping[str, Mask], name: str) -> float | None:
         return None
     up = mask.grid.axis_of(2)
     cut = mask.box.start[up] == 0 or mask.box.stop[up] == mask.grid.shape[up]
-    return None if cut else _ml(mask)
-
-
-def _ml(mask: Mask) -> float:
-    i, j, k = mask.grid.spacing_mm
-    return mask.count * i * j * k / 1000
+    return None if cut else volume_ml(mask)

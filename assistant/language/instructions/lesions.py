@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from random import Random
 from typing import Any
@@ -181,9 +181,7 @@ def sized_lesions(rng: Random, *, article: str = "") -> Chosen:
 
 
 def _renamed(lesion: Spoken, bare: str) -> Spoken:
-    return Spoken(
-        bare, lesion.structures, lesion.within, plural=lesion.plural, article="", generic=lesion.generic, lesion=True
-    )
+    return replace(lesion, bare=bare, article="")
 
 
 def _length(rng: Random) -> tuple[str, float]:

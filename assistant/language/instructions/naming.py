@@ -9,7 +9,7 @@ from functools import cache
 from random import Random
 from typing import Any
 
-from assistant.language.instructions.grammar import Pattern, forms, lines, listed, parse, pick, words_of
+from assistant.language.instructions.grammar import Pattern, forms, lines, listed, parse, pick, tidy, words_of
 from vision.structures import GROUP_WORDS, GROUPS, STRUCTURES, by_name
 
 _WHOLE = re.compile(r"(?:all|every|each|both|everything|anything|whatever|any|the|segments?) |everything$|all$", re.I)
@@ -49,7 +49,6 @@ class Spoken:
 class Names:
     """All that one structure or group is called."""
 
-    spoken: str
     nouns: tuple[Pattern, ...]
     described: tuple[Pattern, ...]
     adjectives: tuple[str, ...]
@@ -95,7 +94,6 @@ def names_of(name: str) -> Names:
     extra = [pattern for pattern in listed(str(own.get("names", ""))) if pattern not in [(word,) for word in skipped]]
     weights = [parse(nouns[0])] * 6 if nouns else []
     return Names(
-        spoken=table[0],
         nouns=(*weights, *(parse(word) for word in nouns[1:] if "(" not in word), *extra, *extra),
         described=listed(str(own.get("described", ""))),
         adjectives=adjectives,
@@ -139,15 +137,11 @@ def called(rng: Random, name: str, *, described: float = 0.18, adjective: float 
     structures = GROUPS.get(name, (name,))
     draw = rng.random()
     if names.described and draw < described:
-        return spoken_as(_one(rng, names.described), structures)
+        return spoken_as(tidy(pick(rng, names.described)), structures)
     if names.adjectives and draw > 1 - adjective:
         bare = f"{rng.choice(names.adjectives)} {pick(rng, forms('naming', 'adjective_nouns'))}"
         return Spoken(bare, tuple(structures))
-    return spoken_as(_one(rng, names.nouns).strip(), structures)
-
-
-def _one(rng: Random, patterns: Sequence[Pattern]) -> str:
-    return re.sub(r" +", " ", pick(rng, patterns)).strip()
+    return spoken_as(tidy(pick(rng, names.nouns)), structures)
 
 
 def all_units() -> tuple[str, ...]:

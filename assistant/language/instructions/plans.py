@@ -24,13 +24,12 @@ def call(skill: str, arguments: Mapping[str, Any]) -> SkillCall:
 def call_of(skill: str, options: Mapping[str, Any], filling: Filling) -> SkillCall:
     """The call of one row of options ('quantities', 'with', 'reason', ...) about a filling."""
     arguments: dict[str, Any] = dict(filling.arguments)
-    about = options.get("about", "XY" if filling.more else "X")
-    if about != "none":
+    if options.get("about") != "none":
         arguments["structures"] = list(dict.fromkeys((*filling.structures, *filling.more)))
         arguments["within"] = list(filling.within)
     if "quantities" in options:
         arguments["quantities"] = quantities_of(options["quantities"], lesion=filling.lesion)
-    for key in ("asked", "template", "change", "reason", "finding", "select"):
+    for key in ("asked", "template", "change", "reason", "finding"):
         if key in options:
             arguments[key] = options[key]
     if "with" in options:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
 from assistant.language.instructions.requests import Request, draw_request
 from assistant.language.instructions.templates import Split
 from assistant.language.instructions.turns import conversation, several_request
-from assistant.plan import Memory, SkillCall
+from assistant.plan import SkillCall
 
 Row = dict[str, Any]
 HELD_OUT_SHARE = 0.12
@@ -48,21 +48,3 @@ def row_of(turns: Sequence[Request], *, skill: str, split: Split) -> Row:
 def tool_call(item: SkillCall) -> dict[str, Any]:
     """A skill call as it stands in a row."""
     return {"name": item.name, "arguments": dict(item.arguments)}
-
-
-def plan_examples(row: Mapping[str, Any]) -> Iterator[tuple[str, Memory, tuple[SkillCall, ...]]]:
-    """Every turn of a row as what a planner is given and must answer: the question, the memory, the calls.
-
-    The memory is what `assistant.conversation` would hold: the last turn that was about structures.
-    """
-    memory = Memory()
-    question = ""
-    for message in row["messages"]:
-        if message["role"] == "user":
-            question = message["content"]
-        elif message["role"] == "assistant" and "tool_calls" in message:
-            calls = tuple(SkillCall(name=c["name"], arguments=c["arguments"]) for c in message["tool_calls"])
-            yield question, memory, calls
-            names = tuple(dict.fromkeys(name for item in calls for name in item.arguments.get("structures", ())))
-            if names:
-                memory = Memory(last_calls=calls, last_structures=names)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from functools import cache
 from random import Random
 from typing import Literal, get_args
 
-from assistant.language.instructions.grammar import expanded, lines, pick, words_of
+from assistant.language.instructions.grammar import expanded, lines, pick, tidy, words_of
 from assistant.language.instructions.naming import names_of, sided
 from assistant.language.instructions.noise import cased, marked, with_slips
 from assistant.language.instructions.rows import Row
@@ -63,16 +62,12 @@ def phrase_of(rng: Random, structure: str, phrasing: Phrasing) -> str | None:
     if phrasing == "description":
         if row.pair is not None:
             return sided(rng, row.pair, str(row.side), described=1.0).bare if names.one else None
-        return _tidied(pick(rng, names.described)) if names.described else None
+        return tidy(pick(rng, names.described)) if names.described else None
     if row.pair is not None:
         bare = sided(rng, row.pair, str(row.side), described=0.0).bare
     else:
-        bare = _tidied(pick(rng, names.nouns))
+        bare = tidy(pick(rng, names.nouns))
     return None if bare == row.spoken else bare
-
-
-def _tidied(text: str) -> str:
-    return re.sub(r" +", " ", text).strip()
 
 
 @cache

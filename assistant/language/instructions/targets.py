@@ -12,12 +12,13 @@ from assistant.language.instructions import lesions, organs
 from assistant.language.instructions.agreement import verbs_for, words_for
 from assistant.language.instructions.grammar import forms, listed, phrases, pick, words_of
 from assistant.language.instructions.naming import Spoken, all_hints, called, names_of, pair_words
+from assistant.language.instructions.noise import PROTECT, RELEASE
 from prompts import load_words
-from vision.structures import GROUPS, by_name
+from vision.structures import GROUP_WORDS, GROUPS, by_name
 
 Call = Callable[[Random, frozenset[str]], "Filling"]
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _NOT_SIDED = ("liver", "spleen", "pancreas", "stomach", "gall_bladder", "bladder", "prostate", "rectum", "duodenum")
-_QUANTITIES = ("volume", "diameter", "hu", "extent", "long_axis", "short_axis", "who")
 _QUANTITY_WORDS = {
     "volume": "volume_word", "diameter": "diameter_word", "hu": "hu_word", "extent": "extent_word",
     "long_axis": "long_word", "short_axis": "short_word", "size": "size_word",
@@ -49,39 +50,37 @@ def _share(slots: frozenset[str]) -> float:
     return 0.0 if slots & {"x", "x's", "y", "c", "p"} else 0.2
 
 
+def _of(spoken: Spoken, bound: Mapping[str, str], arguments: Mapping[str, Any] = _NOTHING) -> Filling:
+    return Filling(
+        bound, spoken.structures, spoken.within, arguments,
+        lesion=spoken.lesion, neutral=spoken.generic, plural=spoken.plural,
+    )  # fmt: skip
+
+
 def _organ(rng: Random, slots: frozenset[str]) -> Filling:
     spoken = organs.any_organ(rng, described=_share(slots))
-    return Filling(words_for(rng, spoken), spoken.structures, plural=spoken.plural)
+    return _of(spoken, words_for(rng, spoken))
 
 
 def _single(rng: Random, slots: frozenset[str]) -> Filling:
     spoken = organs.one_organ(rng, described=_share(slots))
     other = organs.beside(rng, spoken.structures) if "N" in slots else None
-    return Filling(words_for(rng, spoken, other=other), spoken.structures, plural=spoken.plural)
+    return _of(spoken, words_for(rng, spoken, other=other))
 
 
 def _short(rng: Random, slots: frozenset[str]) -> Filling:
     spoken = organs.short_organ(rng)
-    return Filling(words_for(rng, spoken), spoken.structures, plural=spoken.plural)
-
-
-def _of(spoken: Spoken, rng: Random) -> Filling:
-    return Filling(
-        words_for(rng, spoken),
-        spoken.structures,
-        spoken.within,
-        lesion=True,
-        neutral=spoken.generic,
-        plural=spoken.plural,
-    )
+    return _of(spoken, words_for(rng, spoken))
 
 
 def _lesion(rng: Random, slots: frozenset[str]) -> Filling:
-    return _of(lesions.any_lesion(rng), rng)
+    spoken = lesions.any_lesion(rng)
+    return _of(spoken, words_for(rng, spoken))
 
 
 def _many(rng: Random, slots: frozenset[str]) -> Filling:
-    return _of(lesions.many_lesions(rng), rng)
+    spoken = lesions.many_lesions(rng)
+    return _of(spoken, words_for(rng, spoken))
 
 
 def _any(rng: Random, slots: frozenset[str]) -> Filling:
@@ -89,8 +88,7 @@ def _any(rng: Random, slots: frozenset[str]) -> Filling:
 
 
 def _chosen(rng: Random, slots: frozenset[str]) -> Filling:
-    chosen = lesions.chosen_lesions(rng)
-    return _of_chosen(chosen, "C")
+    return _of_chosen(lesions.chosen_lesions(rng), "C")
 
 
 def _sized(rng: Random, slots: frozenset[str]) -> Filling:
@@ -100,15 +98,7 @@ def _sized(rng: Random, slots: frozenset[str]) -> Filling:
 def _of_chosen(chosen: lesions.Chosen, slot: str) -> Filling:
     spoken = chosen.spoken
     bound = {**verbs_for(plural=spoken.plural), slot: spoken.bare}
-    return Filling(
-        bound,
-        spoken.structures,
-        spoken.within,
-        chosen.arguments,
-        lesion=True,
-        neutral=spoken.generic,
-        plural=spoken.plural,
-    )
+    return _of(spoken, bound, chosen.arguments)
 
 
 def _two(rng: Random, slots: frozenset[str]) -> Filling:
@@ -136,20 +126,13 @@ def _two_organs(rng: Random, slots: frozenset[str]) -> Filling:
 def _pair(rng: Random, slots: frozenset[str]) -> Filling:
     group = rng.choice(("kidneys", "kidneys", "lungs", "adrenal_glands", "femurs"))
     word = rng.choice(pair_words(group)[:6])
-    several = {"kidney": "kidneys", "lung": "lungs", "femur": "femurs"}.get(word, f"{word}s")
-    several = (
-        several if not word.endswith(("parenchyma", "tissue", "femur", "nephros", "pulmo")) else GROUPS_SPOKEN[group]
-    )
+    uncounted = word.endswith(("parenchyma", "tissue", "femur", "nephros", "pulmo"))
+    several = GROUP_WORDS[group][0] if uncounted else f"{word}s"
     first, second = rng.choice((("left", "right"), ("right", "left")))
     both = rng.choice(
         (f"the {several}", f"both {several}", f"the {first} and the {second} {word}", f"{first} and {second} {word}")
     )
     return Filling({"p": word, "ps": several, "bothsides": both}, GROUPS[group])
-
-
-GROUPS_SPOKEN: Mapping[str, str] = MappingProxyType(
-    {"kidneys": "kidneys", "lungs": "lungs", "adrenal_glands": "adrenal glands", "femurs": "femurs"}
-)
 
 
 def _implied(rng: Random, slots: frozenset[str]) -> Filling:
@@ -166,14 +149,14 @@ def _finding(rng: Random, slots: frozenset[str]) -> Filling:
 
 def _finding_like(rng: Random, slots: frozenset[str]) -> Filling:
     spoken = called(rng, rng.choice(organs.FINDING_LIKE), described=0.0, adjective=0.0)
-    return Filling(words_for(rng, spoken), spoken.structures, plural=spoken.plural)
+    return _of(spoken, words_for(rng, spoken))
 
 
 def _countable(rng: Random, slots: frozenset[str]) -> Filling:
     spoken = called(rng, rng.choice(organs.COUNTABLE), described=0.0, adjective=0.0)
     while not spoken.plural or spoken.bare.startswith(("both", "all", "two", "pair", "each")):
         spoken = called(rng, rng.choice(organs.COUNTABLE), described=0.0, adjective=0.0)
-    return Filling(words_for(rng, spoken), spoken.structures, plural=True)
+    return _of(spoken, words_for(rng, spoken))
 
 
 def _fatty(rng: Random, slots: frozenset[str]) -> Filling:
@@ -219,7 +202,7 @@ def _clash(rng: Random, slots: frozenset[str]) -> Filling:
 
 def _unknown(rng: Random, slots: frozenset[str]) -> Filling:
     noun = pick(rng, phrases("unknown_noun"))
-    return Filling({"U": f"\x01{noun}\x02"}, arguments={"words": noun})
+    return Filling({"U": f"{PROTECT}{noun}{RELEASE}"}, arguments={"words": noun})
 
 
 def _unsearched(rng: Random, slots: frozenset[str]) -> Filling:
@@ -260,7 +243,7 @@ def quantity_words(rng: Random, *, lesion: bool) -> tuple[list[str], str]:
 _TARGETS: Mapping[str, Call] = MappingProxyType(
     {
         "none": _none, "any": _any, "organ": _organ, "single": _single, "organ_short": _short, "lesion": _lesion,
-        "lesion_many": _many, "lesion_plural": _many, "lesion_chosen": _chosen, "lesion_sized": _sized, "two": _two,
+        "lesion_plural": _many, "lesion_chosen": _chosen, "lesion_sized": _sized, "two": _two,
         "two_organs": _two_organs, "pair": _pair, "implied": _implied, "finding": _finding, "hint": _hint,
         "finding_like": _finding_like, "countable": _countable, "fatty": _fatty, "group_many": _group_many,
         "all_lesions": _all_lesions, "organ_lesions": _organ_lesions, "clash": _clash,

@@ -11,7 +11,6 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from assistant.language.instructions.grammar import Pattern, expanded, lines, parse, slots_of, words_of
-from assistant.plan import SKILL_NAMES
 
 Split = Literal["train", "held_out"]
 Mood = Literal["do", "ask", "say", "fragment", "bare"]
@@ -112,18 +111,8 @@ def _group(table: str, row: Mapping[str, Any]) -> Group:
     )
 
 
-def templates_of(table: str) -> tuple[Template, ...]:
-    """All templates of one file."""
-    return tuple(template for group in groups_of(table) for frame in group.frames for template in frame)
-
-
-def tables() -> tuple[str, ...]:
-    """The files of templates: one a skill, then those that join several."""
-    return (*SKILL_NAMES, "several", "follow")
-
-
 @cache
-def _usable(table: str, split: Split) -> tuple[tuple[Group, tuple[tuple[Template, ...], ...]], ...]:
+def usable_groups(table: str, split: Split) -> tuple[tuple[Group, tuple[tuple[Template, ...], ...]], ...]:
     """Groups with their frames that have templates in a split, and those templates."""
     found = []
     for group in groups_of(table):
@@ -134,19 +123,10 @@ def _usable(table: str, split: Split) -> tuple[tuple[Group, tuple[tuple[Template
     return tuple(found)
 
 
-@cache
-def _weights(table: str, split: Split) -> tuple[float, ...]:
-    total, sums = 0.0, []
-    for group, _ in _usable(table, split):
-        total += group.weight
-        sums.append(total)
-    return tuple(sums)
-
-
 def draw(rng: Random, table: str, split: Split) -> tuple[Group, Template]:
     """A group by weight, one of its frames, one of that frame's templates."""
-    usable = _usable(table, split)
-    group, frames = rng.choices(usable, cum_weights=_weights(table, split))[0]
+    usable = usable_groups(table, split)
+    group, frames = rng.choices(usable, [group.weight for group, _ in usable])[0]
     return group, draw_from(rng, frames)
 
 
@@ -154,8 +134,3 @@ def draw_from(rng: Random, frames: tuple[tuple[Template, ...], ...]) -> Template
     """One of the templates of one of the frames."""
     frame = frames[int(rng.random() * len(frames))]
     return frame[int(rng.random() * len(frame))]
-
-
-def usable_groups(table: str, split: Split) -> tuple[tuple[Group, tuple[tuple[Template, ...], ...]], ...]:
-    """Groups of a file with the frames that have templates in a split."""
-    return _usable(table, split)

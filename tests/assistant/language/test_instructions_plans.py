@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from assistant.language.grammar.text import can_write
-from assistant.language.instructions import plan_examples, plan_row, split_of, templates_of
+from assistant.language.instructions import plan_row, split_of
 from assistant.language.instructions.agreement import indefinite
 from assistant.language.instructions.lesions import chosen_lesions, lesion_within, lesions_in
 from assistant.language.instructions.naming import all_units, called, names_of, sided
@@ -16,16 +16,20 @@ from assistant.language.instructions.noise import slipped, spelled, with_slips
 from assistant.language.instructions.organs import all_but, overlap, segments_together
 from assistant.language.instructions.plans import call, merged
 from assistant.language.instructions.requests import core_of, draw_request
-from assistant.language.instructions.templates import groups_of, tables
+from assistant.language.instructions.templates import Template, groups_of
 from assistant.language.instructions.turns import before, draw_follow, fits, follow
 from assistant.language.rules import RulePlanner
 from assistant.plan import SKILL_NAMES, Memory, SkillCall
 from vision.structures import GROUPS, STRUCTURES, by_name, plain_words
 
-SINGLE = [table for table in tables() if table != "follow"]
+SINGLE = (*SKILL_NAMES, "several")
 
 
-@pytest.mark.parametrize("table", tables())
+def templates_of(table: str) -> list[Template]:
+    return [template for group in groups_of(table) for frame in group.frames for template in frame]
+
+
+@pytest.mark.parametrize("table", [*SINGLE, "follow"])
 def test_every_template_has_an_id_of_its_own_and_about_an_eighth_are_held_out(table: str) -> None:
     templates = {template.id: template for template in templates_of(table)}
     assert all(name.startswith(f"{table}.") and split_of(name) == t.split for name, t in templates.items())
@@ -46,7 +50,6 @@ def test_every_template_gives_words_and_a_plan_that_the_grammar_can_write(table:
 
 
 def test_every_skill_has_its_templates() -> None:
-    assert set(SKILL_NAMES) < set(tables())
     assert all(len(templates_of(skill)) > 60 for skill in SKILL_NAMES)
 
 
@@ -64,19 +67,11 @@ def test_no_training_row_uses_a_held_out_template_and_no_held_out_row_another() 
 def test_all_plans_of_rows_can_be_written_and_name_structures_of_the_table() -> None:
     known = {row.name for row in STRUCTURES}
     for number in range(400):
-        for question, memory, calls in plan_examples(plan_row(number, 12)):
-            assert question.strip()
-            assert set(memory.last_structures) <= known
-            assert all(can_write(item) for item in calls)
-
-
-def test_the_memory_of_a_turn_is_the_last_one_about_structures() -> None:
-    calls = [{"name": "segment", "arguments": {"structures": ["liver"]}}]
-    turns = [("segment the liver", calls), ("thanks", [{"name": "help", "arguments": {}}]), ("how big is it", calls)]
-    messages = [m for q, c in turns for m in ({"role": "user", "content": q}, {"role": "assistant", "tool_calls": c})]
-    memories = [memory for _, memory, _ in plan_examples({"messages": messages})]
-    assert memories[0] == Memory()
-    assert memories[2].last_structures == memories[1].last_structures == ("liver",)
+        for message in plan_row(number, 12)["messages"]:
+            assert message["role"] != "user" or message["content"].strip()
+            for item in message.get("tool_calls", ()):
+                assert can_write(SkillCall(**item))
+                assert set(item["arguments"].get("structures", ())) <= known
 
 
 def test_follow_ups_carry_what_was_asked_before() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ _LONGEST_CELL = 4_000_000
 def table_rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
     """The rows of a CSV file that has at least `columns`, blanks stripped. Raises InputRefused as `no_source` says."""
     _require_file(path)
-    csv.field_size_limit(min(_LONGEST_CELL, sys.maxsize))
+    csv.field_size_limit(_LONGEST_CELL)
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
             reader = csv.DictReader(lines)
