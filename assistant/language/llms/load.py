@@ -161,7 +161,6 @@ def _no_memory(what: str) -> ResourceError:
 
 def _load_model(folder: LLMFolder, quantisation: Quantisation, runtime: Runtime) -> PreTrainedModel:
     import torch
-    from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
@@ -190,16 +189,7 @@ def _load_model(folder: LLMFolder, quantisation: Quantisation, runtime: Runtime)
             )
     except (torch.OutOfMemoryError, MemoryError):
         raise _no_memory("does not fit into the memory") from None
-    except (
-        OSError,
-        ValueError,
-        ArithmeticError,
-        RuntimeError,
-        KeyError,
-        TypeError,
-        SafetensorError,
-        StrictDataclassError,
-    ):
+    except (OSError, ValueError, ArithmeticError, RuntimeError, KeyError, TypeError, SafetensorError):
         raise _damaged() from None
     model, report = loaded
     if report["missing_keys"] or report["mismatched_keys"] or report["error_msgs"]:
@@ -229,10 +219,13 @@ def _damaged() -> WeightsError:
 
 
 def _config(folder: LLMFolder) -> Any:
-    """The configuration of the text part."""
+    """The configuration of the text part. Raises WeightsError E_LLM."""
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(folder.path, local_files_only=True, trust_remote_code=False)
+    try:
+        config = AutoConfig.from_pretrained(folder.path, local_files_only=True, trust_remote_code=False)
+    except Exception:  # what transformers checks a value with raises nothing narrower
+        raise _damaged() from None
     return config.get_text_config() if folder.architecture in folder.row.also else config
 
 
