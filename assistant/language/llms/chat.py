@@ -121,22 +121,24 @@ def _told(
     messages: Sequence[Message], tool_format: ToolFormat, most_calls: int, tool_role: str
 ) -> Iterator[dict[str, Any]]:
     """The messages as templates expect them: calls wrapped as functions, with the ids that Mistral's asks for."""
-    count = 0
+    called = answered = 0
     for message in messages:
         calls = message.get("tool_calls") or ()
         content = message.get("content") or ""
         if message["role"] == "tool":
-            yield {"role": tool_role, "content": content, "tool_call_id": _id(count)}
-        elif not calls:
+            answered += 1
+            yield {"role": tool_role, "content": content, "tool_call_id": _id(answered)}
+            continue
+        answered, called = called, called + len(calls)
+        if not calls:
             yield {"role": message["role"], "content": content}
         elif len(calls) > most_calls:
             yield {"role": "assistant", "content": content + _calls_text(calls, tool_format)}
         else:
             wrapped = [
-                {"type": "function", "id": _id(count + number), "function": dict(call)}
+                {"type": "function", "id": _id(answered + number), "function": dict(call)}
                 for number, call in enumerate(calls, start=1)
             ]
-            count += len(calls)
             yield {"role": "assistant", "content": content, "tool_calls": wrapped}
 
 

@@ -133,6 +133,14 @@ def test_every_family_reads_old_calls_in_its_own_form(tokenizer, template, archi
     assert text.endswith("Sure?<|end|><|assistant|>")
 
 
+def test_every_answer_of_a_tool_names_its_own_call(tokenizer) -> None:
+    template = MISTRAL_LIKE.replace("message.content +", "message.content + (message.tool_call_id or '') +")
+    talk = [*TALK[:3], *({"role": "tool", "content": name} for name in ("first ", "second ")), *TALK[2:4]]
+    text = chat_text(_with(tokenizer, template), row_for("MistralForCausalLM"), talk)
+    assert "<|tool|>first call00001<|end|><|tool|>second call00002<|end|>" in text
+    assert "<|tool|>{}call00003<|end|>" in text
+
+
 def test_answer_of_a_tool_comes_from_the_user_where_roles_must_alternate(tokenizer) -> None:
     text = chat_text(_with(tokenizer, GEMMA_LIKE), row_for("Gemma3ForCausalLM"), TALK)
     assert "<|user|>{}<|end|>" in text
