@@ -10,7 +10,7 @@ from assistant.answer import Answer
 from assistant.grounding import say as say_reply
 from assistant.looker import Looker
 from assistant.notebook import Notebook
-from assistant.plan import Memory, Planner, SkillCall
+from assistant.plan import Memory, Planner, SkillCall, memory_after
 from assistant.records import AnswerRecord, Finding, Impression, Step, WarningRecord
 from assistant.skills import SKILLS, Bench, Look, Reply
 from assistant.skills.bench import unseen
@@ -102,7 +102,7 @@ class Conversation:
         progress("done", 1.0)
         self.notebook = notebook
         self._open_seconds = 0.0
-        self._remember(plan)
+        self._memory = memory_after(plan, self._memory)
         return Answer(record, masks, self.ct)
 
     def _look(self, notebook: Notebook) -> Look:
@@ -127,12 +127,6 @@ class Conversation:
         """Whether a plan needs the voxels."""
         silent = SILENT if self.looker is None else SILENT - {"describe"}
         return any(call.name not in silent for call in plan)
-
-    def _remember(self, plan: tuple[SkillCall, ...]) -> None:
-        """Keep what a follow-up can point back to; a turn about nothing leaves the memory as it is."""
-        structures = tuple(dict.fromkeys(name for call in plan for name in call.arguments.get("structures", ())))
-        if structures:
-            self._memory = Memory(last_calls=plan, last_structures=structures)
 
 
 def _run(

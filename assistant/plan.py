@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -60,6 +61,12 @@ class Memory(BaseModel):
 
     last_structures: tuple[str, ...] = ()
     """Structures the previous turn was about, in order."""
+
+
+def memory_after(calls: Sequence[SkillCall], before: Memory) -> Memory:
+    """What the next turn can point back to; a turn about nothing leaves it as it was."""
+    structures = tuple(dict.fromkeys(name for call in calls for name in call.arguments.get("structures", ())))
+    return Memory(last_calls=tuple(calls), last_structures=structures) if structures else before
 
 
 class Planner(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from assistant.language.grammar import MOST_CALLS, can_write, plan_text
 from assistant.language.words import clean
-from assistant.plan import Memory, SkillCall
+from assistant.plan import Memory
 from prompts import load_words
 from vision.structures import names
 
@@ -26,12 +26,6 @@ def told_messages(question: str, memory: Memory) -> list[Message]:
     arguments = " ".join(f"{key}: {meaning}" for key, meaning in words["arguments"].items())
     told = words["told"]["system"].strip().format(structures=", ".join(names()), arguments=arguments)
     return _messages(told, words["told"]["before"], question, memory)
-
-
-def memory_after(calls: list[SkillCall], before: Memory) -> Memory:
-    """What the next turn can point back to; a turn about nothing leaves it as it was, as in `Conversation`."""
-    structures = tuple(dict.fromkeys(name for call in calls for name in call.arguments.get("structures", ())))
-    return Memory(last_calls=tuple(calls), last_structures=structures) if structures else before
 
 
 def _messages(system: str, before: str, question: str, memory: Memory) -> list[Message]:

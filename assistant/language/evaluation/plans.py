@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from assistant.language.evaluation.shares import Share, share_of
-from assistant.language.messages import memory_after
 from assistant.language.training.rows import ChatRow
-from assistant.plan import Memory, Planner, SkillCall
+from assistant.plan import Memory, Planner, SkillCall, memory_after
 from vision.segmenter import Progress, no_progress
 
 FREE_WORDS = "words"
@@ -72,5 +71,5 @@ def _turns(row: ChatRow) -> list[PlanTask]:
             question = message.content
         elif message.calls:
             tasks.append(PlanTask(question, memory, message.calls, row.skill))
-            memory = memory_after(list(message.calls), memory)
+            memory = memory_after(message.calls, memory)
     return tasks

@@ -18,14 +18,14 @@ from assistant.language.grammar.text import can_write
 from assistant.language.llms.chat import chat_text, conversation_text
 from assistant.language.llms.load import LoadedLLM
 from assistant.language.llms.table import ToolFormat
-from assistant.language.messages import memory_after, plan_messages
+from assistant.language.messages import plan_messages
 from assistant.language.planner import harmless, marks_of
 from assistant.language.taught import MASK
 from assistant.language.training.encoded import EncodedSample
 from assistant.language.training.rows import ChatRow
 from assistant.language.wording import words_messages
 from assistant.language.words import clean
-from assistant.plan import Memory, SkillCall
+from assistant.plan import Memory, SkillCall, memory_after
 from vision.structures import STRUCTURES, plain_words
 
 Messages = Sequence[Mapping[str, Any]]
@@ -61,7 +61,7 @@ def samples_of(row: ChatRow, llm: LoadedLLM) -> Iterator[Sample]:
         elif message.role == "assistant" and message.calls:
             if all(can_write(call) for call in message.calls):
                 yield Sample(plan_messages(question, memory), None, call_texts(message.calls, tool_format), None)
-            calls, memory = message.calls, memory_after(list(message.calls), memory)
+            calls, memory = message.calls, memory_after(message.calls, memory)
         elif message.role == "assistant":
             masks = row.masks or masked_structures(message.content, facts)
             if masks is not None:

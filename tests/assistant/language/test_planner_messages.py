@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from assistant.conversation import Conversation
-from assistant.language.messages import memory_after, plan_messages, told_messages
-from assistant.plan import Memory, SkillCall
+from assistant.language.messages import plan_messages, told_messages
+from assistant.plan import Memory, SkillCall, memory_after
 from tests.assistant.small_scenes import about_boxes, call
 from vision.structures import names
 
