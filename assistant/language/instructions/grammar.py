@@ -6,6 +6,7 @@ a backslash takes the meaning from the bracket after it.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -154,6 +155,16 @@ def expanded(frame: str) -> tuple[str, ...]:
             break
         texts = [text.replace(choice[0], variant, 1) for text in texts for variant in variants]
     return tuple(dict.fromkeys(texts))
+
+
+def all_expanded(block: str) -> tuple[str, ...]:
+    """The templates of all frames of a block."""
+    return tuple(text for line in lines(block) for text in expanded(line))
+
+
+def hash_of(text: str) -> str:
+    """What the id of a template ends with."""
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def words_of(name: str) -> Mapping[str, Any]:

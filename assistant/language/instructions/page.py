@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from random import Random
 
 from assistant.language.instructions.findings import literal_name
-from assistant.language.instructions.grammar import expanded, lines, words_of
+from assistant.language.instructions.grammar import all_expanded, hash_of, words_of
 from assistant.language.taught import MASK
 from assistant.records import Finding, Status
 
@@ -22,8 +21,7 @@ _NAMING = frozenset({"structure", "structures", "id", "organ"})
 @cache
 def sentences_for(key: str) -> tuple[tuple[str, str], ...]:
     """The sentences of one kind, each with its id."""
-    texts = [text for line in lines(words_of("words")[key]) for text in expanded(line)]
-    return tuple((f"words.{key}.{hashlib.sha256(text.encode()).hexdigest()[:8]}", text) for text in texts)
+    return tuple((f"words.{key}.{hash_of(text)}", text) for text in all_expanded(words_of("words")[key]))
 
 
 class Page:

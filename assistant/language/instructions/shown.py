@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache
 from random import Random
 from typing import Literal, get_args
 
-from assistant.language.instructions.grammar import expanded, lines, pick, tidy, words_of
+from assistant.language.instructions.grammar import all_expanded, hash_of, pick, tidy, words_of
 from assistant.language.instructions.naming import names_of, sided
 from assistant.language.instructions.noise import cased, marked, with_slips
 from assistant.language.instructions.rows import Row
@@ -50,7 +49,7 @@ def shown_row(rng: Random, split: Split) -> Row:
 def template_of(structure: str, phrasing: Phrasing, *, phrase: str, frame: str) -> str:
     """'phrase.<phrasing>.<what is held out or not>'."""
     told = frame if phrasing == "name" else f"{structure} {phrase}"
-    return f"{PREFIX}.{phrasing}.{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+    return f"{PREFIX}.{phrasing}.{hash_of(told)}"
 
 
 def phrase_of(rng: Random, structure: str, phrasing: Phrasing) -> str | None:
@@ -77,4 +76,4 @@ def _units() -> tuple[str, ...]:
 
 @cache
 def _sentences(key: str) -> tuple[str, ...]:
-    return tuple(text for line in lines(words_of("shown")[key]) for text in expanded(line))
+    return all_expanded(words_of("shown")[key])

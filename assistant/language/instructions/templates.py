@@ -10,7 +10,7 @@ from random import Random
 from types import MappingProxyType
 from typing import Any, Literal
 
-from assistant.language.instructions.grammar import Pattern, expanded, lines, parse, slots_of, words_of
+from assistant.language.instructions.grammar import Pattern, expanded, hash_of, lines, parse, slots_of, words_of
 
 Split = Literal["train", "held_out"]
 Mood = Literal["do", "ask", "say", "fragment", "bare"]
@@ -79,8 +79,7 @@ def _is_noun(frame: str) -> bool:
 
 
 def _template(skill: str, group: str, frame: str, *, mood: Mood) -> Template:
-    text = hashlib.sha256(frame.encode()).hexdigest()[:8]
-    template_id = f"{skill}.{group}.{text}"
+    template_id = f"{skill}.{group}.{hash_of(frame)}"
     pattern = parse(frame)
     return Template(template_id, pattern, slots_of(pattern), mood_of(frame, mood), split_of(template_id))
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from random import Random
 
 from assistant.language.instructions.cases import VisualCase
-from assistant.language.instructions.grammar import expanded, lines, words_of
+from assistant.language.instructions.grammar import all_expanded, hash_of, words_of
 from assistant.language.instructions.measured import facts_beside
 from assistant.language.instructions.noise import cased, marked, with_slips
 from assistant.language.instructions.rows import HELD_OUT_SHARE, Row
@@ -26,8 +25,8 @@ FACTS_SHARE = 0.6
 @cache
 def questions_of(topic: str) -> tuple[tuple[str, str, Split], ...]:
     """(id, text, split) of every way to ask about a topic."""
-    texts = [text for line in lines(words_of("visual")[topic]["questions"]) for text in expanded(line)]
-    ids = [f"visual.{topic}.{hashlib.sha256(text.encode()).hexdigest()[:8]}" for text in texts]
+    texts = all_expanded(words_of("visual")[topic]["questions"])
+    ids = [f"visual.{topic}.{hash_of(text)}" for text in texts]
     return tuple((template_id, text, split_of(template_id)) for template_id, text in zip(ids, texts, strict=True))
 
 
