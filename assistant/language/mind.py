@@ -27,7 +27,7 @@ class LLMMind:
             blind=nullcontext if sighted is None else lambda: sighted.looking(None),
         )
         self.name = self._planner.name
-        self.speaker = LLMSpeaker(taught.llm, eyes)
+        self.speaker = LLMSpeaker(taught.llm, eyes, taught=taught.taught)
         self.looker = None if eyes is None else LLMLooker(taught.llm, eyes)
 
     def plan(self, question: str, memory: Memory) -> list[SkillCall]:

@@ -63,9 +63,9 @@ class LLMPlanner:
         self._blind = blind
         self._limit = limit
         self._tool_format = llm.tool_format
-        self._constraint = Constraint(llm.tokenizer, self._tool_format, ends=_ends_of(llm))
+        self._constraint = Constraint(llm.tokenizer, self._tool_format, ends=llm.ends)
         self._marks = marks_of(llm.tokenizer)
-        self._window = min(int(llm.tokenizer.model_max_length), int(llm.model.config.max_position_embeddings))
+        self._window = llm.window
         self._reading = reading or self._fitting()
         self.name = llm.name
 
@@ -110,9 +110,7 @@ class LLMPlanner:
 
     def _encoded(self, reading: Reading, question: str, memory: Memory) -> list[int]:
         messages = reading.messages(question, memory)
-        text = chat_text(self._llm.tokenizer, self._llm.row, messages, tools=reading.tools)
-        # Not verbose: whether it is too long is checked here.
-        return list(self._llm.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+        return self._llm.ids(chat_text(self._llm.tokenizer, self._llm.row, messages, tools=reading.tools))
 
 
 def has_embedded() -> bool:
@@ -146,12 +144,6 @@ def harmless(text: str, marks: re.Pattern[str] | None) -> str:
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out; on the CPU torch says so in a RuntimeError of no class of its own."""
     return isinstance(error, ResourceError | MemoryError) or "allocate" in str(error) or "out of memory" in str(error)
-
-
-def _ends_of(llm: LoadedLLM) -> list[int]:
-    """The tokens that end a turn, as the model's own settings have them."""
-    ends = llm.model.generation_config.eos_token_id
-    return [] if ends is None else [int(end) for end in (ends if isinstance(ends, list) else [ends])]
 
 
 def _refuse(reason: str) -> SkillCall:

@@ -134,7 +134,7 @@ def token_query(taught: TaughtLLM, sample: Sample, looked: Looked | None) -> Ten
     if taught.mask_token_id not in written:
         return None
     text = chat_text(llm.tokenizer, llm.row, sample.messages)
-    prompt = llm.tokenizer(text, add_special_tokens=False)["input_ids"]
+    prompt = llm.ids(text)
     ids = torch.tensor([[*prompt, *written]], device=llm.model.device)
     with torch.inference_mode():
         output = taught.sighted(ids, None, looked=looked)

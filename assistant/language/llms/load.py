@@ -46,6 +46,22 @@ class LoadedLLM:
         """How this very model writes tool calls."""
         return tool_format_of(self.tokenizer, self.row)
 
+    @property
+    def window(self) -> int:
+        """The most tokens that the model reads and writes at once."""
+        return min(int(self.tokenizer.model_max_length), int(self.model.config.max_position_embeddings))
+
+    @property
+    def ends(self) -> list[int]:
+        """The tokens that end a turn: the tokenizer's own and those of the model's settings."""
+        of_model = self.model.generation_config.eos_token_id
+        listed = of_model if isinstance(of_model, list) else [of_model]
+        return list(dict.fromkeys(int(end) for end in (self.tokenizer.eos_token_id, *listed) if end is not None))
+
+    def ids(self, text: str) -> list[int]:
+        """The tokens of a text that `chat_text` wrote, or of a part of one; how many are too many is for the caller."""
+        return list(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+
 
 def load_llm(
     name_or_folder: str | Path, *, quantisation: Quantisation = "none", device: str | None = None

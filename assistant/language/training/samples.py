@@ -74,11 +74,11 @@ def encoder(llm: LoadedLLM) -> Callable[[Sample], tuple[EncodedSample, EncodedSa
     render = _renderer(llm)
 
     def encode(sample: Sample) -> tuple[EncodedSample, EncodedSample | None]:
-        target = tuple(_ids(llm, sample.target + end))
-        told = EncodedSample(tuple(_ids(llm, render(sample.messages))), target, sample.ct, sample.masks)
+        target = tuple(llm.ids(sample.target + end))
+        told = EncodedSample(tuple(llm.ids(render(sample.messages))), target, sample.ct, sample.masks)
         if sample.without_facts is None:
             return told, None
-        blind = EncodedSample(tuple(_ids(llm, render(sample.without_facts))), target, sample.ct, sample.masks)
+        blind = EncodedSample(tuple(llm.ids(render(sample.without_facts))), target, sample.ct, sample.masks)
         return told, blind
 
     return encode
@@ -205,7 +205,3 @@ def _frame(llm: LoadedLLM, roles: Sequence[str]) -> tuple[str, ...] | None:
             return None
         parts.append(before)
     return None if any(probe in text for probe in probes) else (*parts, text)
-
-
-def _ids(llm: LoadedLLM, text: str) -> list[int]:
-    return list(llm.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])

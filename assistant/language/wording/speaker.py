@@ -23,18 +23,22 @@ if TYPE_CHECKING:
     from assistant.language.llms.load import LoadedLLM
     from vision.models.coarse_to_fine.tokens import CTTokens
 
+SHARE = 0.96
+"""Of a turn's work that is done when the words begin."""
+
 
 class LLMSpeaker:
     """Words a turn by a language model, greedily and under the grammar of words.
 
     It speaks of turns with records and without a report; where the records do not fit its window, it says nothing.
+    A model that was `taught`, as the embedded one was, reads what it was taught with; another is told its work.
     """
 
-    def __init__(self, llm: LoadedLLM, eyes: Eyes | None = None) -> None:
+    def __init__(self, llm: LoadedLLM, eyes: Eyes | None = None, *, taught: bool = False) -> None:
         self.name = llm.name
         self._llm = llm
         self._marks = marks_of(llm.tokenizer)
-        self._taught = llm.name == EMBEDDED or eyes is not None
+        self._taught = taught or llm.name == EMBEDDED
         self._writer = Writer(llm, eyes)
 
     def speak(self, turn: Turn, progress: Progress) -> Iterator[str]:
@@ -42,7 +46,7 @@ class LLMSpeaker:
         if any(reply.report is not None for reply in turn.replies):
             return
         prompt = self.prompt(turn)
-        if len(prompt) + LIMIT > self._writer.window:
+        if len(prompt) + LIMIT > self._llm.window:
             return
         try:
             yield from self._sentences(prompt, turn, progress)
@@ -55,8 +59,7 @@ class LLMSpeaker:
 
     def prompt(self, turn: Turn) -> list[int]:
         """The tokens that the model reads. The question's words are in the turn of the user and cannot end it."""
-        text = chat_text(self._llm.tokenizer, self._llm.row, self._messages(turn))
-        return list(self._llm.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+        return self._llm.ids(chat_text(self._llm.tokenizer, self._llm.row, self._messages(turn)))
 
     def _messages(self, turn: Turn) -> list[Message]:
         question = harmless(clean(turn.question), self._marks)
@@ -75,10 +78,6 @@ class LLMSpeaker:
             told = len(sentences)
 
 
-SHARE = 0.96
-"""Of a turn's work that is done when the words begin."""
-
-
 class LLMLooker:
     """Looks at a CT by the sight of a language model: how likely is each word of a topic as its answer?"""
 
@@ -91,14 +90,11 @@ class LLMLooker:
         """The likeliest word of a topic of `prompts/wording.toml`, with its share of the belief."""
         words = load_words("wording")["looks"][topic]
         messages = words_messages(words["question"], (), None)
-        prompt = self._ids(chat_text(self._llm.tokenizer, self._llm.row, messages))
-        answers = [self._ids(words["sentence"].replace("{word}", word)) for word in words["words"]]
+        prompt = self._llm.ids(chat_text(self._llm.tokenizer, self._llm.row, messages))
+        answers = [self._llm.ids(words["sentence"].replace("{word}", word)) for word in words["words"]]
         shares = beliefs(self._eyes, prompt, answers, tokens=tokens)
         best = max(range(len(shares)), key=shares.__getitem__)
         return Impression(topic=topic, word=words["words"][best], confidence=round(shares[best], 4), reader=self.name)
-
-    def _ids(self, text: str) -> list[int]:
-        return list(self._llm.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
 
 def beliefs(

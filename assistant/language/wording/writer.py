@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from assistant.language.taught import MASK
 from assistant.language.wording.grammar import words_lark
@@ -61,25 +63,28 @@ class Writer:
         added = {token.content: index for index, token in llm.tokenizer.added_tokens_decoder.items()}
         self._mask_token_id = added.get(MASK)
         tokenizer = cast("PreTrainedTokenizerFast", llm.tokenizer)
-        self._tokens = from_tokenizer(tokenizer, eos_token=_ends_of(llm))
-        self.window = min(int(llm.tokenizer.model_max_length), int(llm.model.config.max_position_embeddings))
+        self._tokens = from_tokenizer(tokenizer, eos_token=llm.ends)
 
     def write(
         self, prompt: Sequence[int], slots: Sequence[str], *, tokens: CTTokens | None, limit: int = LIMIT
     ) -> Iterator[str]:
         """The text so far after each token that follows a prompt, mask tokens left out, at most `limit` of them.
 
-        Of the tokens that may come next the likeliest is taken, the first of several; logits that are no numbers count
-        as unlikeliest. `tokens` are the CT that is seen. Raises what torch raises when memory runs out.
+        Taken as `likeliest` does. `tokens` are the CT that is seen. Raises what torch raises when memory runs out.
         """
+        from assistant.language.grammar.greedy import likeliest
+
         matcher = self._matcher(slots)
         written: list[int] = []
-        for token in self._greedy(prompt, matcher, tokens):
+        for token in likeliest(self._llm.model, prompt, lambda: _allowed(matcher), held=self._sight(tokens)):
+            matcher.consume_token(token)
             if token in self._tokens.eos_tokens or len(written) >= limit:
                 return
             if token != self._mask_token_id:
                 written.append(token)
                 yield self._tokens.decode_str(written)
+            if matcher.is_stopped():
+                return
 
     def _matcher(self, slots: Sequence[str]) -> LLMatcher:
         from llguidance import LLMatcher
@@ -87,33 +92,14 @@ class Writer:
         lark = words_lark(slots, mask_token_id=self._mask_token_id)
         return LLMatcher(self._tokens, LLMatcher.grammar_from_lark(lark), log_level=0)
 
-    def _greedy(self, prompt: Sequence[int], matcher: LLMatcher, tokens: CTTokens | None) -> Iterator[int]:
-        import torch
-
-        lm, cache = self._llm.model, None
-        looked = None if self._eyes is None or tokens is None else self._eyes.look(tokens)
-        ids = torch.tensor([list(prompt)], device=lm.device)
-        while not matcher.is_stopped():
-            with torch.inference_mode():
-                if self._eyes is None:
-                    output = lm(input_ids=ids, cache=cache, use_cache=True, logits_to_keep=1)
-                else:
-                    # Looked at token by token: nothing is held while a sentence is checked and shown.
-                    with self._eyes.sighted.looking(looked):
-                        output = lm(input_ids=ids, cache=cache, use_cache=True, logits_to_keep=1)
-                logits = output.logits[0, -1].float()
-            allowed = np.unpackbits(np.frombuffer(matcher.compute_bitmask(), np.uint8), bitorder="little")
-            may = np.flatnonzero(allowed[: logits.shape[0]])
-            scores = logits[torch.from_numpy(may).to(logits.device)].nan_to_num(nan=float("-inf"))
-            token = int(may[int(scores.argmax())])
-            matcher.consume_token(token)
-            yield token
-            cache, ids = output.cache, torch.tensor([[token]], device=lm.device)
+    def _sight(self, tokens: CTTokens | None) -> Callable[[], AbstractContextManager[None]]:
+        """What is held while the model reads: the CT that it sees, nothing where it has no sight."""
+        if self._eyes is None:
+            return nullcontext
+        sighted, looked = self._eyes.sighted, None if tokens is None else self._eyes.look(tokens)
+        return lambda: sighted.looking(looked)
 
 
-def _ends_of(llm: LoadedLLM) -> list[int]:
-    """The tokens that end a turn: the tokenizer's own and those of the model's settings."""
-    ends = llm.model.generation_config.eos_token_id
-    listed = [] if ends is None else [int(end) for end in (ends if isinstance(ends, list) else [ends])]
-    own = [] if llm.tokenizer.eos_token_id is None else [int(llm.tokenizer.eos_token_id)]
-    return list(dict.fromkeys((*own, *listed)))
+def _allowed(matcher: LLMatcher) -> NDArray[np.bool_]:
+    """Which tokens may come next, (V,)."""
+    return np.unpackbits(np.frombuffer(matcher.compute_bitmask(), np.uint8), bitorder="little").view(np.bool_)

@@ -128,6 +128,11 @@ def test_a_model_that_was_never_taught_is_told_its_work_and_the_slots() -> None:
     assert '"volume":"1,523 mL"' in taught
 
 
+def test_a_model_that_was_taught_words_alone_reads_what_it_was_taught_with() -> None:
+    mind = LLMMind(TaughtLLM(loaded(ScriptedLM("Yes."), "a folder"), None, taught=True))
+    assert mind.speaker.prompt(turn()) == LLMSpeaker(loaded(ScriptedLM("Yes."))).prompt(turn())
+
+
 def test_a_report_and_records_that_do_not_fit_are_left_to_the_skills() -> None:
     lm = ScriptedLM("The liver was segmented.")
     speaker = LLMSpeaker(loaded(lm))
@@ -165,7 +170,7 @@ def test_whole_sentences_are_found_and_what_is_not_ended_waits() -> None:
 
 def test_a_random_model_of_random_words_changes_no_answer_and_is_the_same_twice() -> None:
     masks = box_masks()
-    mind = LLMMind(TaughtLLM(LoadedLLM(tiny_llm(), TOKENIZER, row_for(QWEN), name="embedded"), None, None))
+    mind = LLMMind(TaughtLLM(LoadedLLM(tiny_llm(), TOKENIZER, row_for(QWEN), name="embedded"), None))
     texts = []
     for speaker in (mind.speaker, mind.speaker, None):
         planner = PlanOf(call("segment", "liver"))
@@ -177,7 +182,7 @@ def test_a_random_model_of_random_words_changes_no_answer_and_is_the_same_twice(
 def test_a_mind_with_a_sight_plans_words_and_looks_in_one_conversation() -> None:
     model = sighted()
     llm = LoadedLLM(model.lm, TOKENIZER, row_for(QWEN), name="embedded")
-    mind = LLMMind(TaughtLLM(llm, model, None))
+    mind = LLMMind(TaughtLLM(llm, model))
     conversation = Conversation(box_ct(box_masks()), LabelMapSegmenter(box_masks()), mind)
     assert conversation.speaker is mind.speaker
     assert conversation.looker is mind.looker is not None
