@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -154,19 +153,9 @@ def summarise_masks(scores: Sequence[MaskScore]) -> list[MaskSummary]:
 
 
 def _summary(scores: Sequence[MaskScore], *, structure: str = "all", phrasing: str = "all") -> MaskSummary:
-    return MaskSummary(structure, phrasing, _interval(scores, _by_token), _interval(scores, _by_table))
-
-
-def _by_token(score: MaskScore) -> float:
-    return score.by_token
-
-
-def _by_table(score: MaskScore) -> float:
-    return score.by_table
-
-
-def _interval(scores: Sequence[MaskScore], value: Callable[[MaskScore], float]) -> Interval:
-    return bootstrap_interval([value(score) for score in scores if not math.isnan(value(score))])
+    by_token = bootstrap_interval([score.by_token for score in scores])
+    by_table = bootstrap_interval([score.by_table for score in scores])
+    return MaskSummary(structure, phrasing, by_token, by_table)
 
 
 def _looked(taught: TaughtLLM, tokens: CTTokens) -> Looked:

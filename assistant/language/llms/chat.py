@@ -133,7 +133,7 @@ def _told(
         if not calls:
             yield {"role": message["role"], "content": content}
         elif len(calls) > most_calls:
-            yield {"role": "assistant", "content": content + _calls_text(calls, tool_format)}
+            yield {"role": "assistant", "content": content + calls_text(calls, tool_format)}
         else:
             wrapped = [
                 {"type": "function", "id": _id(answered + number), "function": dict(call)}
@@ -147,7 +147,8 @@ def _id(number: int) -> str:
     return f"call{number:05d}"
 
 
-def _calls_text(calls: Sequence[Mapping[str, Any]], tool_format: ToolFormat) -> str:
+def calls_text(calls: Sequence[Mapping[str, Any]], tool_format: ToolFormat) -> str:
+    """Calls, {'name', 'arguments'} each, as a family writes them."""
     texts = [
         json.dumps(
             {tool_format.name_key: call["name"], tool_format.arguments_key: call["arguments"]},
@@ -164,7 +165,7 @@ def _with_tools(told: Sequence[dict[str, Any]], tools: Sequence[Tool], tool_form
     words = load_words("llms")["tools"]
     example = {"name": words["name"], "arguments": {words["argument"]: words["value"]}}
     lines = "\n".join(json.dumps(tool["function"], ensure_ascii=False) for tool in tools)
-    text = words["told"].format(tools=lines, example=_calls_text([example], tool_format))
+    text = words["told"].format(tools=lines, example=calls_text([example], tool_format))
     has_system = bool(told) and told[0]["role"] == "system"
     first = told[0]["content"] if has_system else ""
     return [{"role": "system", "content": f"{first}\n{text}".strip()}, *told[has_system:]]

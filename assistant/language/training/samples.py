@@ -15,7 +15,7 @@ from typing import Any
 
 from assistant.language.grammar import call_texts
 from assistant.language.grammar.text import can_write
-from assistant.language.llms.chat import chat_text, conversation_text
+from assistant.language.llms.chat import calls_text, chat_text, conversation_text
 from assistant.language.llms.load import LoadedLLM
 from assistant.language.llms.table import ToolFormat
 from assistant.language.messages import plan_messages
@@ -178,16 +178,8 @@ def _framed(frame: Sequence[str], messages: Messages, tool_format: ToolFormat) -
 
 def _content(message: Mapping[str, Any], tool_format: ToolFormat) -> str:
     """The content of a message with the calls that it makes, as the family writes them."""
-    calls = [
-        json.dumps(
-            {tool_format.name_key: call["name"], tool_format.arguments_key: call["arguments"]},
-            ensure_ascii=False,
-            separators=tool_format.separators,
-        )
-        for call in message.get("tool_calls") or ()
-    ]
-    told = tool_format.begin + tool_format.between.join(calls) + tool_format.end if calls else ""
-    return told + str(message["content"]).strip()
+    calls = message.get("tool_calls")
+    return (calls_text(calls, tool_format) if calls else "") + str(message["content"]).strip()
 
 
 def _frame(llm: LoadedLLM, roles: Sequence[str]) -> tuple[str, ...] | None:
