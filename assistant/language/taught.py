@@ -7,12 +7,18 @@ own, else `<folder>/taught.json` says of which language model they are.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from assistant.language.llms.embedded import MASK
-from assistant.language.llms.folder import EMBEDDED, EMBEDDED_FOLDER, ROUNDED_FILE
+from assistant.language.llms.folder import (
+    EMBEDDED,
+    EMBEDDED_FOLDER,
+    ROUNDED_FILE,
+    open_folder,
+    weights_digest,
+)
 from assistant.language.llms.load import LoadedLLM, Quantisation, load_llm
 from vision.errors import WeightsError
 from vision.io.files.atomic import write_text
@@ -46,11 +52,15 @@ def load_taught(
 ) -> TaughtLLM:
     """Load 'embedded', a folder that `bodymaps train language` wrote, or any language model without teaching.
 
+    Its name tells the weights apart, as a segmenter's does: a batch that is resumed with others begins anew.
     Raises as `load_llm`, `load_sight` and `load_adapter`; WeightsError E_LLM for a damaged taught.json.
     """
     folder = EMBEDDED_FOLDER if str(name_or_folder) == EMBEDDED else Path(name_or_folder)
-    llm = load_llm(base_of(name_or_folder), quantisation=quantisation, device=device)
-    return add_teaching(llm, folder)
+    base = base_of(name_or_folder)
+    llm = load_llm(base, quantisation=quantisation, device=device)
+    digest = weights_digest(*dict.fromkeys((open_folder(base).path.resolve(), folder.resolve())))
+    bits = "" if llm.quantisation == "none" else f", {llm.quantisation}"
+    return add_teaching(replace(llm, name=f"{llm.name} ({digest}{bits})"), folder)
 
 
 def add_teaching(llm: LoadedLLM, folder: Path) -> TaughtLLM:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from assistant.language.evaluation.shares import evenly
 from assistant.language.evaluation.speaking import said
 from assistant.language.instructions.shown import PREFIX
 from assistant.language.llms.chat import chat_text
@@ -77,7 +78,7 @@ def mask_samples(rows: Sequence[ChatRow], taught: TaughtLLM) -> dict[str, list[t
                 found.setdefault(key, []).append((row.template, sample))
     spread: dict[str, list[tuple[str, Sample]]] = {}
     for (structure, _), samples in found.items():
-        spread.setdefault(structure, []).extend(_spread(samples))
+        spread.setdefault(structure, []).extend(evenly(samples, MOST_ASKED))
     return spread
 
 
@@ -164,8 +165,3 @@ def _looked(taught: TaughtLLM, tokens: CTTokens) -> Looked:
     assert taught.sighted is not None
     with torch.inference_mode():
         return taught.sighted.look([tokens])
-
-
-def _spread(samples: list[tuple[str, Sample]]) -> list[tuple[str, Sample]]:
-    step = max(1, len(samples) // MOST_ASKED)
-    return samples[::step][:MOST_ASKED]

@@ -19,6 +19,7 @@ from assistant.language.evaluation.deep_tumor import (
 from assistant.language.evaluation.deep_tumor.questions import Form
 from assistant.language.evaluation.plans import PlanScore, plan_tasks, score_plans
 from assistant.language.evaluation.requests import RequestScore, read_requests, score_requests
+from assistant.language.evaluation.shares import evenly
 from assistant.language.rules import RulePlanner
 from assistant.language.training.rows import ChatRow, read_rows
 from assistant.plan import Planner
@@ -120,9 +121,7 @@ def spread(rows: Sequence[ChatRow], most: int) -> list[ChatRow]:
     """At most `most` rows of each kind, spread evenly over those that there are, in order."""
     kept: list[int] = []
     for kind in dict.fromkeys(row.kind for row in rows):
-        own = [place for place, row in enumerate(rows) if row.kind == kind]
-        count = min(most, len(own))
-        kept += [own[number * len(own) // count] for number in range(count)]
+        kept += evenly([place for place, row in enumerate(rows) if row.kind == kind], most)
     return [rows[place] for place in sorted(kept)]
 
 
@@ -180,7 +179,7 @@ def _faithfulness(
     questions = [next(m.content for m in row.messages if m.role == "user") for row in rows if row.kind == "words"]
     if not questions:
         return None
-    asked = questions[:: max(1, len(questions) // WORDED)][:WORDED]
+    asked = evenly(questions, WORDED)
     phantoms = [make_phantom(seed=seed, spacing_mm=(3.0, 3.0, 4.0)) for seed in range(PHANTOMS)]
     segmenter = _segmenter(options)
     return count_faithfulness(
@@ -197,7 +196,7 @@ def _deep_tumor(taught: TaughtLLM, options: EvaluationOptions, progress: Progres
 
     assert options.deep_tumor is not None
     assert options.measured is not None
-    questions = read_questions(options.deep_tumor)[: options.most]
+    questions = evenly(read_questions(options.deep_tumor), options.most)
     measured = read_measured(options.measured)
     answers = answer_questions(questions, llm_chat(taught), measured=measured, form=options.form, progress=progress)
     return score_answers(questions, answers, form=options.form)

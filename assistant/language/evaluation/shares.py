@@ -1,13 +1,21 @@
-"""Shares with their 95 % intervals, and the difference of two ways of answering the same questions."""
+"""Which questions are asked, shares with their 95 % intervals, and the difference of two ways of answering."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 RESAMPLES = 4000
+Item = TypeVar("Item")
+
+
+def evenly(items: Sequence[Item], most: int) -> list[Item]:
+    """At most `most` of the items, spread evenly over all of them, in order."""
+    count = min(most, len(items))
+    return [items[number * len(items) // count] for number in range(count)]
 
 
 @dataclass(frozen=True)

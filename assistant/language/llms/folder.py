@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ INDEX = "model.safetensors.index.json"
 
 MOST_BYTES = 64 << 20
 """Of a config.json or an index; none comes near it."""
+
+END_BYTES = 1 << 20
+"""Of either end of a file of weights."""
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 _INSTRUCT = (
@@ -75,6 +79,21 @@ def open_folder(name_or_folder: str | Path) -> LLMFolder:
     if not (path / "tokenizer.json").is_file():
         raise WeightsError("E_LLM", "The language model has no fast tokenizer (tokenizer.json).", _INSTRUCT)
     return LLMFolder(path, shown or row.name, architecture, row, config, weights)
+
+
+def weights_digest(*folders: Path) -> str:
+    """Eight hex digits of the weights below some folders, their sizes and both ends of each file: other weights, other
+    digits. A folder that is not there adds nothing. Not all of every file, which of a large model takes many seconds.
+    """
+    digest = hashlib.sha256()
+    for file in (file for folder in folders for file in sorted(folder.rglob("*.safetensors"))):
+        size = file.stat().st_size
+        digest.update(f"{file.name} {size} ".encode())
+        with file.open("rb") as content:
+            digest.update(content.read(END_BYTES))
+            content.seek(max(0, size - END_BYTES))
+            digest.update(content.read(END_BYTES))
+    return digest.hexdigest()[:8]
 
 
 def _find(name_or_folder: str | Path) -> tuple[Path, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def test_ask_runs_a_local_folder_and_the_record_says_who_planned(
     ct, llm = write_ct(phantom().ct, tmp_path / "ct.nii.gz"), save_tiny(tmp_path / "tiny")
     assert command(monkeypatch, "ask", str(ct), "Show the liver.", "--llm", str(llm), "--json") == 0
     record = json.loads(capsys.readouterr().out)
-    assert record["planner"] == "Qwen3"
+    assert re.fullmatch(r"Qwen3 \([0-9a-f]{8}\)", record["planner"])
     assert record["text"]
     assert all(can_write(SkillCall(**one)) for one in record["plan"])
 
@@ -58,7 +59,7 @@ def test_ask_runs_a_local_folder_and_the_record_says_who_planned(
 def test_another_architecture_is_only_another_folder(row, tmp_path: Path, masks_as_model: LabelMapSegmenter) -> None:
     llm = save_tiny(tmp_path / "tiny", row.architecture)
     answer: Answer = api.ask(phantom().ct, "Show the liver.", llm=str(llm))
-    assert answer.record.planner == row.name
+    assert re.fullmatch(re.escape(row.name) + r" \([0-9a-f]{8}\)", answer.record.planner)
     assert answer.text
     assert all(can_write(call) for call in answer.record.plan)
 
@@ -69,7 +70,10 @@ def test_report_runs_a_local_folder_on_many(
 ) -> None:
     ct, llm, out = write_ct(phantom().ct, tmp_path / "ct.nii.gz"), save_tiny(tmp_path / "tiny"), tmp_path / "out"
     assert command(monkeypatch, "report", str(ct), "--out", str(out), "--llm", str(llm)) == 0
-    assert json.loads((out / "run.json").read_text())["planner"] == "Qwen3"
+    assert re.fullmatch(r"Qwen3 \([0-9a-f]{8}\)", json.loads((out / "run.json").read_text())["planner"])
+    other = save_tiny(tmp_path / "other", seed=1)
+    assert command(monkeypatch, "report", str(ct), "--out", str(out), "--resume", "--llm", str(other)) == 0
+    assert json.loads((out / "run.json").read_text())["counts"] == {"done": 1, "skipped": 0, "failed": 0, "left": 0}
     assert command(monkeypatch, "report", str(ct), "--out", str(out), "--resume", "--llm", "rules") == 0
     assert json.loads((out / "run.json").read_text())["counts"] == {"done": 1, "skipped": 0, "failed": 0, "left": 0}
 
