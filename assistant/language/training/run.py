@@ -103,7 +103,7 @@ def _teach(
     taught = options.out / TAUGHT_FOLDER
     llm = _loaded(options, taught)
     if not small:
-        llm.model.activation_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        llm.model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
     lora = LoRAConfig(rank=8, alpha=16) if small else LoRAConfig(rank=16, alpha=32)
     teach_stage(
         rows,
