@@ -1,18 +1,20 @@
 """From a wish with open ends to a settled one: what was not said is drawn from the presets.
 
-Three steps, because a place needs the size and the contrast needs the place: `draw_preset`, `size` it, `settle`.
+In steps, because a place needs the size and the contrast needs the place: `draw_preset`, `size`, `growth`, then
+`settle_as`; `settle` is all of them for where no place has to be found.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from vision.errors import UsageError
 from vision.synthesis.tumours.presets import NATIVE_BELOW_HU, Preset, Range
-from vision.synthesis.tumours.protocol import Part, Settled, Voxel, Wish
+from vision.synthesis.tumours.protocol import Growth, Part, Settled, Voxel, Wish
 
 SMALLEST_MM, LARGEST_MM = 2.0, 150.0
 NECROSIS_FROM_MM = 18.0
@@ -64,6 +66,12 @@ def size(wish: Wish, preset: Preset, rng: np.random.Generator) -> float:
     return diameter
 
 
+def growth(wish: Wish, preset: Preset, diameter_mm: float, rng: np.random.Generator) -> Growth:
+    """Whether it may stick out: as wished, else by the preset's share from 12 mm on."""
+    sticks_out = rng.random() < preset.sticks_out and diameter_mm >= STICKS_OUT_FROM_MM
+    return wish.exophytic or ("may_stick_out" if sticks_out else "inside")
+
+
 def settle(
     wish: Wish,
     presets: Sequence[Preset],
@@ -74,14 +82,15 @@ def settle(
 ) -> Settled:
     """Settle everything that the wish leaves open; `organ_hu` is the organ's HU near `centre`, a voxel of the crop."""
     preset = draw_preset(wish, presets, rng)
-    return settle_as(wish, preset, size(wish, preset, rng), rng, organ_hu=organ_hu, centre=centre)
+    diameter = size(wish, preset, rng)
+    grown = replace(wish, exophytic=growth(wish, preset, diameter, rng))
+    return settle_as(grown, preset, diameter, rng, organ_hu=organ_hu, centre=centre)
 
 
 def settle_as(
     wish: Wish, preset: Preset, diameter_mm: float, rng: np.random.Generator, *, organ_hu: float, centre: Voxel
 ) -> Settled:
-    """Settle a wish whose preset and diameter are drawn: growth, contrast, texture, edge and parts."""
-    sticks_out = rng.random() < preset.sticks_out and diameter_mm >= STICKS_OUT_FROM_MM
+    """Settle contrast, texture, edge and parts of a wish whose preset, diameter and growth are drawn."""
     contrast = _contrast(preset, organ_hu, rng)
     texture = float(rng.uniform(*preset.texture_hu))
     edge = min(float(rng.uniform(*preset.edge_mm)), EDGE_SHARE * diameter_mm)
@@ -92,7 +101,7 @@ def settle_as(
         preset=preset.name,
         diameter_mm=diameter_mm,
         attenuation=preset.attenuation,
-        exophytic=wish.exophytic or ("may_stick_out" if sticks_out else "inside"),
+        exophytic=wish.exophytic or "inside",
         centre=centre,
         organ_hu=organ_hu,
         contrast_hu=contrast,

@@ -1,0 +1,63 @@
+"""Blending: a tumour's change of HU, faded at its border against the organ, without touching anything else."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from vision.synthesis.tumours.protocol import Spacing
+
+VOXEL_SD = math.sqrt(1 / 12)
+"""SD of a uniform distribution one voxel wide: what averaging over a voxel adds to every border."""
+TRUNCATE = 3.0
+FAINT = 0.01
+CLIPPED_SHARE = 1e-3
+
+
+def border_weight(
+    mask: NDArray[np.bool_], room: NDArray[np.bool_], spacing: Spacing, *, edge_mm: float
+) -> NDArray[np.float32]:
+    """(I, J, K) float32 in 0..1: the mask blurred inside the room, exactly 0 outside it and 3 SD from the mask.
+
+    The blur is normalised by the room's own, so that a tumour fades against the organ but not at the organ's border.
+    """
+    sigma = [math.hypot(edge_mm / step, VOXEL_SD) for step in spacing]
+    blurred = ndimage.gaussian_filter(mask.astype(np.float32), sigma, truncate=TRUNCATE, mode="nearest")
+    within = ndimage.gaussian_filter(room.astype(np.float32), sigma, truncate=TRUNCATE, mode="nearest")
+    weight = np.zeros(mask.shape, dtype=np.float32)
+    np.divide(blurred, within, out=weight, where=room & (blurred > FAINT * within))
+    return np.minimum(weight, 1.0, out=weight)
+
+
+def stored_range(ct: NDArray[Any]) -> tuple[float, float]:
+    """The range that added values must stay in: that of the dtype, and where the CT was clipped, its own.
+
+    An end counts as clipped when a thousandth of the voxels lie exactly on it.
+    """
+    low, high = (-math.inf, math.inf)
+    if np.issubdtype(ct.dtype, np.integer):
+        info = np.iinfo(ct.dtype)
+        low, high = float(info.min), float(info.max)
+    lowest, highest = ct.min(), ct.max()
+    if np.count_nonzero(ct == lowest) >= CLIPPED_SHARE * ct.size:
+        low = float(lowest)
+    if np.count_nonzero(ct == highest) >= CLIPPED_SHARE * ct.size:
+        high = float(highest)
+    return low, high
+
+
+def add_change(
+    ct: NDArray[Any], weight: NDArray[np.float32], change: NDArray[np.float32], limits: tuple[float, float]
+) -> NDArray[Any]:
+    """`ct` plus `weight` times `change` in its own dtype, rounded and kept in `limits`; untouched where the weight is 0."""
+    touched = weight > 0
+    hu = ct[touched].astype(np.float32) + weight[touched] * change[touched]
+    if np.issubdtype(ct.dtype, np.integer):
+        hu = np.rint(hu)
+    painted = ct.copy()
+    painted[touched] = np.clip(hu, *limits).astype(ct.dtype)
+    return painted

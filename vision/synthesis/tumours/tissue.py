@@ -1,0 +1,35 @@
+"""What the CT shows anyway: its noise, which a painted tumour keeps, and its anatomy, which it replaces."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from vision.synthesis.tumours.protocol import Spacing
+
+DETAIL_MM = 1.6
+"""SD of the Gaussian that parts noise from anatomy: CT noise is correlated over about 1 mm (hu_and_sizes 5a)."""
+CUT_SD = 2.5
+NOISE_CORRELATION = 0.8
+SOFT_TISSUE_HU = (-120.0, 250.0)
+
+
+def scan_noise(
+    ct: NDArray[np.float32], room: NDArray[np.bool_], spacing: Spacing, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """(I, J, K) float32 noise in HU for a tumour that replaces what is there.
+
+    It is the CT's own fine detail, cut at 2.5 SD so that no vessel's edge shines through. Where the tissue has no such
+    noise (gas, dense contrast agent, a clipped CT) it is drawn with the room's SD and correlated over a pixel.
+    """
+    detail = ct - ndimage.gaussian_filter(ct, [DETAIL_MM / step for step in spacing], truncate=2.5)
+    soft = (ct > SOFT_TISSUE_HU[0]) & (ct < SOFT_TISSUE_HU[1])
+    known = detail[room & soft]
+    sd = 1.4826 * float(np.median(np.abs(known))) if known.size else 0.0
+    drawn = rng.standard_normal(ct.shape, dtype=np.float32)
+    drawn = ndimage.gaussian_filter(drawn, (NOISE_CORRELATION, NOISE_CORRELATION, 0), truncate=2.5)
+    drawn *= sd / max(float(drawn.std()), 1e-6)
+    own = np.clip(detail, -CUT_SD * sd, CUT_SD * sd)
+    broken = ndimage.uniform_filter((~soft).astype(np.float32), 3) > 0
+    return np.where(broken, drawn, own).astype(np.float32)
