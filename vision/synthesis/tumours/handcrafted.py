@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from vision.synthesis.tumours.fields import smooth_field
 from vision.synthesis.tumours.parts import Body, paint_part
-from vision.synthesis.tumours.protocol import Painted, Settled, Spacing, Voxel
+from vision.synthesis.tumours.protocol import Painted, Part, Settled, Spacing, Voxel
 from vision.synthesis.tumours.shapes import CYST, TUMOUR, bent_level, grow
 from vision.synthesis.tumours.tissue import scan_noise
 
@@ -42,14 +42,26 @@ class Handcrafted:
         roughness = CYST if wish.kind == "cyst" else TUMOUR
         level = bent_level(shape, spacing, wish.centre, wish.diameter_mm / 2, roughness, rng)
         mask, surface = grow(level, room, spacing, wish.centre, wish.diameter_mm)
-        body = Body(mask, level, surface, spacing, wish)
         hu = wish.organ_hu + wish.contrast_hu + texture(shape, spacing, wish, rng)
-        for part in wish.parts:
-            hu = paint_part(part, hu, body, rng)
-        change = hu + scan_noise(ct, room, spacing, rng) - ct
-        border = room & ~ndimage.binary_erosion(room, iterations=1, border_value=1)
-        change[border] = hu[border] - np.float32(wish.organ_hu)
-        return Painted(mask, change.astype(np.float32), wish.parts)
+        return dress(hu, wish.parts, Body(mask, level, surface, spacing, wish), ct=ct, room=room, rng=rng)
+
+
+def dress(
+    hu: NDArray[np.float32],
+    parts: tuple[Part, ...],
+    body: Body,
+    *,
+    ct: NDArray[np.float32],
+    room: NDArray[np.bool_],
+    rng: np.random.Generator,
+) -> Painted:
+    """Paint parts into the tumour's HU (I, J, K), give it the noise of the CT, and say what that changes."""
+    for part in parts:
+        hu = paint_part(part, hu, body, rng)
+    change = hu + scan_noise(ct, room, body.spacing, rng) - ct
+    border = room & ~ndimage.binary_erosion(room, iterations=1, border_value=1)
+    change[border] = hu[border] - np.float32(body.settled.organ_hu)
+    return Painted(body.mask, change.astype(np.float32), parts)
 
 
 def texture(shape: Voxel, spacing: Spacing, wish: Settled, rng: np.random.Generator) -> NDArray[np.float32]:
