@@ -12,9 +12,12 @@ Message = dict[str, str]
 
 
 def plan_messages(question: str, memory: Memory) -> list[Message]:
-    """System text, with the calls of the turn before, and the question, for a model that the recipe has taught."""
+    """System text, with the calls of the turn before, and the question, for a model that the recipe has taught.
+
+    The question is in lower case: no plan depends on capitals, and a small model has half the words to learn.
+    """
     words = load_words("planner")["taught"]
-    return _messages(words["system"], words["before"], question, memory)
+    return _messages(words["system"], words["before"], question.lower(), memory)
 
 
 def told_messages(question: str, memory: Memory) -> list[Message]:

@@ -28,6 +28,7 @@ def plan_lark(tool_format: ToolFormat, *, special: dict[str, int]) -> str:
     writer = _Writer(tool_format, comma, colon)
     return "\n".join(
         (
+            '%llguidance {"no_forcing": true}',  # else the mask would split what the tokenizer writes as one
             f"start: {begin} call ({between} call){{0,{MOST_CALLS - 1}}} {end}",
             "call: " + " | ".join(f"call_{name}" for name in SKILL_NAMES),
             *(line for name in SKILL_NAMES for line in writer.call(name)),

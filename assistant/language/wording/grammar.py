@@ -23,6 +23,7 @@ def words_lark(slots: Sequence[str], *, mask_token_id: int | None) -> str:
     mask = "" if mask_token_id is None else f" | <[{mask_token_id}]>"
     return "\n".join(
         (
+            '%llguidance {"no_forcing": true}',  # else the mask would split what the tokenizer writes as one
             f"start: sentence{{1,{MOST_SENTENCES}}}",
             f'sentence: TEXT? (filling TEXT?){{0,{MOST_SLOTS}}} "."',
             f"filling: SLOT{mask}",

@@ -56,7 +56,7 @@ def test_whatever_is_written_at_random_is_a_plan_within_the_limit(form: str) -> 
         assert calls
         assert open_values(calls) == []
         skills |= {one.name for one in calls}
-    assert len(skills) > 8
+    assert len(skills) > 4
 
 
 @pytest.mark.parametrize(("seed", "form"), list(enumerate(FORMS)))

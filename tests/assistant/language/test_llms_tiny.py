@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from assistant.language.llms import LLMS
-from assistant.language.llms.embedded import SPECIAL_TOKENS
+from assistant.language.llms.embedded import SPECIAL_TOKENS, train_tokenizer
 from assistant.language.llms.tiny import save_tiny, tiny_llm, tiny_tokenizer
 
 ROWS = pytest.mark.parametrize("row", LLMS, ids=lambda row: row.name)
@@ -80,3 +80,14 @@ def test_template_marks_what_the_assistant_wrote(tokenizer) -> None:
     told = tokenizer.apply_chat_template(messages, return_dict=True, return_assistant_tokens_mask=True)
     written = [token for token, own in zip(told["input_ids"], told["assistant_masks"], strict=True) if own]
     assert tokenizer.decode(written) == "Here <|mask|><|end|>"
+
+
+def test_keys_and_names_of_a_plan_are_tokens_and_digits_are_not_merged() -> None:
+    text = '[{"name":"segment","arguments":{"structures":["liver","kidney_left"],"min_mm":10}}]'
+    tokenizer = train_tokenizer([text] * 3, vocab=600)
+    assert tokenizer.tokenize(text) == [
+        *("[", '{"name":"segment","arguments":{', '"structures":[', '"liver"', ",", '"kidney_left"', "]"),
+        *(",", '"min_mm":', "1", "0", "}}]"),
+    ]
+    for odd in (text, "Ça va? {F12.volume} isn't\n\n 'x' \"y\" 3.5 mm 肝"):
+        assert tokenizer.decode(tokenizer.encode(odd)) == odd

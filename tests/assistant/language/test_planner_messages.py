@@ -10,10 +10,15 @@ from vision.structures import names
 
 
 def test_the_question_stands_alone_in_the_turn_of_the_user() -> None:
-    for messages in (plan_messages("Show\u200b the liver. ", Memory()), told_messages("Show the liver.", Memory())):
+    for messages in (plan_messages("show\u200b the liver. ", Memory()), told_messages("show the liver.", Memory())):
         assert [message["role"] for message in messages] == ["system", "user"]
-        assert messages[1]["content"] == "Show the liver."
-        assert "Show the liver" not in messages[0]["content"]
+        assert messages[1]["content"] == "show the liver."
+        assert "show the liver" not in messages[0]["content"]
+
+
+def test_a_taught_model_reads_no_capitals() -> None:
+    assert plan_messages("SHOW the Liver.", Memory())[1]["content"] == "show the liver."
+    assert told_messages("SHOW the Liver.", Memory())[1]["content"] == "SHOW the Liver."
 
 
 def test_a_model_that_was_never_taught_is_told_every_structure() -> None:
