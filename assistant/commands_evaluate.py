@@ -8,42 +8,33 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from assistant import commands_benchmark
+from assistant import commands_benchmark, commands_lesions
+from assistant.case_options import (
+    AnnotatedIn,
+    Folders,
+    JSONFlag,
+    Order,
+    Split,
+    Structures,
+    chosen_cases,
+    chosen_segmenter,
+    listed,
+)
 from assistant.llm_options import ConversationCTs, LLMName, LoadIn4Bit, LoadIn8Bit, chosen_quantisation
 from assistant.model_option import ModelName
 from assistant.terminal import print_json, print_table, progress_bar, tell
 
 if TYPE_CHECKING:
-    from vision.benchmark import CaseResult, EvaluationCase
-    from vision.segmenter import Segmenter
+    from vision.benchmark import CaseResult
 
 evaluate_app = typer.Typer(help="Measure how good the answers are.", no_args_is_help=True)
-JSONFlag = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
-Folders = Annotated[
-    list[Path],
-    typer.Argument(
-        metavar="CASES...",
-        help="Case folders, folders of them, or datasets: AbdomenAtlas, TotalSegmentator, MSD, nnU-Net.",
-    ),
-]
-Order = Annotated[
-    str | None, typer.Option(help="What the integers of label maps mean: abdomenatlas1.1 or universal32.")
-]
-AnnotatedIn = Annotated[
-    str | None,
-    typer.Option(
-        help="What every case annotates (liver,spleen), or a .csv with the columns case and annotated, the latter with "
-        "blanks between structures; else what its layout says."
-    ),
-]
-Structures = Annotated[str | None, typer.Option(help="Score these alone (liver,spleen).")]
-Split = Annotated[str | None, typer.Option(help="Only this split of TotalSegmentator's meta.csv: train, val or test.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.add_typer(evaluate_app, name="evaluate")
     commands_benchmark.register(app)
+    commands_lesions.register(evaluate_app)
 
 
 @evaluate_app.command(name="vision")
@@ -74,7 +65,7 @@ def evaluate_vision(
         write_evaluation,
     )
 
-    found = _cases(folders, order, annotated, split)
+    found = chosen_cases(folders, order, annotated, split)
     writers = [] if out is None else [results_writer(out)]
     if out is not None:
         from vision.benchmark.figures import require_matplotlib
@@ -94,9 +85,9 @@ def evaluate_vision(
                 predicted=result.predicted,
             )
 
-    segmenter = _segmenter(model)
+    segmenter = chosen_segmenter(model)
     with progress_bar() as progress:
-        evaluation = evaluate_cases(found, segmenter, structures=_listed(structures), progress=progress, keep=keep)
+        evaluation = evaluate_cases(found, segmenter, structures=listed(structures), progress=progress, keep=keep)
     if json:
         print_json(evaluation_json(evaluation))
     else:
@@ -137,11 +128,11 @@ def robustness(
         write_robustness,
     )
 
-    found = _cases(folders, order, annotated, split)
-    segmenter = _segmenter(model)
+    found = chosen_cases(folders, order, annotated, split)
+    segmenter = chosen_segmenter(model)
     keep = no_scores if out is None else scores_writer(out)
     with progress_bar() as progress:
-        scores = evaluate_robustness(found, segmenter, structures=_listed(structures), progress=progress, keep=keep)
+        scores = evaluate_robustness(found, segmenter, structures=listed(structures), progress=progress, keep=keep)
     if json:
         print_json(robustness_json(scores, segmenter.name))
     else:
@@ -167,11 +158,11 @@ def reliability(
     from vision.benchmark.figures import require_matplotlib, write_reliability_figure
     from vision.benchmark.reliability import reliability_json, reliability_table, write_reliability
 
-    found = _cases(folders, order, annotated, split)
+    found = chosen_cases(folders, order, annotated, split)
     if out is not None:
         require_matplotlib()
     with progress_bar() as progress:
-        evaluation = evaluate_cases(found, _segmenter(model), structures=_listed(structures), progress=progress)
+        evaluation = evaluate_cases(found, chosen_segmenter(model), structures=listed(structures), progress=progress)
     measured = measure_reliability(evaluation.scores)
     if json:
         print_json(reliability_json(measured))
@@ -239,7 +230,7 @@ def language(
         llm=None if llm == "rules" else llm,
         quantisation=chosen_quantisation(llm, in_4bit=load_in_4bit, in_8bit=load_in_8bit),
         requests=requests_file,
-        cases=tuple(_cases(cases, order, annotated, None)) if cases else (),
+        cases=tuple(chosen_cases(cases, order, annotated, None)) if cases else (),
         deep_tumor=deep_tumor,
         measured=measured,
         form="free" if free else "choice",
@@ -259,29 +250,3 @@ def language(
         tell(f"Not measured. {sentence}")
     if out is not None:
         tell(f"Saved to {write_language(evaluation, out)}")
-
-
-def _cases(folders: list[Path], order: str | None, annotated: str | None, split: str | None) -> list[EvaluationCase]:
-    """The cases in some folders; what they hold and this project has no name for is counted on stderr."""
-    from vision.benchmark import find_cases
-    from vision.benchmark.layouts import read_annotated
-
-    is_table = annotated is not None and annotated.lower().endswith(".csv")
-    known = read_annotated(Path(annotated)) if annotated is not None and is_table else _listed(annotated)
-    found = find_cases(folders, order=order, annotated=known, split=split)
-    unnamed = sum(case.unnamed for case in found)
-    if unnamed:
-        tell(f"Not scored: {unnamed} masks or labels of {len(found)} cases, of what has no name here.")
-    return found
-
-
-def _listed(names: str | None) -> frozenset[str] | None:
-    """Names between commas as a set."""
-    return None if names is None else frozenset(name.strip() for name in names.split(",") if name.strip())
-
-
-def _segmenter(model: str | None) -> Segmenter:
-    """The segmenter of a model by its name, or the usual one."""
-    from assistant.api import default_segmenter, named_segmenter
-
-    return default_segmenter() if model is None else named_segmenter(model)

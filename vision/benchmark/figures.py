@@ -42,12 +42,12 @@ def write_figures(scores: Sequence[CaseScore], out: Path) -> list[Path]:
         (SURFACE_PICTURE, f"Surface Dice at {TOLERANCE_MM:g} mm", [score.surface_dice for score in scores]),
     )
     structures = [score.structure for score in scores]
-    return [_save(_strips(label, structures, values), out / file) for file, label, values in drawn]
+    return [save_figure(_strips(label, structures, values), out / file) for file, label, values in drawn]
 
 
 def write_reliability_figure(reliability: Reliability, out: Path) -> Path:
     """Draw confidence against Dice: a dot for each mask, the bins with their n, and the line of perfect agreement."""
-    figure, axes = _sheet(5.4, 5.4)
+    figure, axes = sheet(5.4, 5.4)
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="perfect agreement")
     dots = np.array([(mask.confidence, mask.dice) for mask in reliability.masks]).reshape(-1, 2)
     axes.scatter(
@@ -69,7 +69,7 @@ def write_reliability_figure(reliability: Reliability, out: Path) -> Path:
     )
     axes.set_aspect("equal")
     axes.legend(loc="upper left", frameon=False, fontsize=8)
-    return _save(figure, out / RELIABILITY_PICTURE)
+    return save_figure(figure, out / RELIABILITY_PICTURE)
 
 
 def _strips(label: str, structures: Sequence[str], values: Sequence[float]) -> Figure:
@@ -80,7 +80,7 @@ def _strips(label: str, structures: Sequence[str], values: Sequence[float]) -> F
         if name in structures
     }
     kept = {name: [value for value in row if not math.isnan(value)] for name, row in rows.items()}
-    figure, axes = _sheet(7.0, 1.2 + 0.32 * max(1, len(kept)))
+    figure, axes = sheet(7.0, 1.2 + 0.32 * max(1, len(kept)))
     for row, (name, points) in enumerate(kept.items()):
         colour = np.asarray(by_name(name).colour) / 255
         if len(points) >= FEWEST_FOR_A_BOX:
@@ -94,7 +94,7 @@ def _strips(label: str, structures: Sequence[str], values: Sequence[float]) -> F
     return figure
 
 
-def _sheet(width: float, height: float) -> tuple[Figure, Axes]:
+def sheet(width: float, height: float) -> tuple[Figure, Axes]:
     """A figure and its axes, in inches, apart from any state of matplotlib's own."""
     require_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -105,7 +105,8 @@ def _sheet(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, figure.subplots()
 
 
-def _save(figure: Figure, path: Path) -> Path:
+def save_figure(figure: Figure, path: Path) -> Path:
+    """Write a figure as PNG, the same bytes for the same figure. Raises ResourceError."""
     picture = io.BytesIO()
     options: dict[str, Any] = {"format": "png", "dpi": DPI, "metadata": {"Software": None}}
     figure.savefig(picture, **options)

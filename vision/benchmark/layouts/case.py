@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,8 @@ class EvaluationCase:
     """The structures known in it, None when that is what a label map holds and nothing else says so."""
     unnamed: int = 0
     """Masks or labels of its reference that are of something this project has no name for."""
+    files: Mapping[str, tuple[Path, ...]] = field(default_factory=dict, hash=False)
+    """The mask files of each structure, where it has files of its own; those of lesions may number them."""
 
 
 @dataclass(frozen=True)

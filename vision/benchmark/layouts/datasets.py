@@ -47,18 +47,10 @@ def dataset_cases(folder: Path) -> list[EvaluationCase]:
     label, no known structure, files outside the folder or files that are missing.
     """
     content = _read(folder / DATASET)
-    labels = content.get("labels")
-    if not isinstance(labels, dict) or not labels:
-        raise _unlike("names no labels")
     channels = content.get("channel_names", content.get("modality"))
     if not isinstance(channels, dict) or len(channels) != 1:
         raise _unlike("does not describe one channel")
-    with refusing("E_LAYOUT", "The labels of the dataset.json cannot be read", REMEDY):
-        numbers = _numbers(labels)
-    topics = [_topic(folder.name), _topic(str(content.get("name", "")))]
-    known, unnamed = _by_structure(numbers, topics)
-    if not known:
-        raise _unlike("names no structure that is known here")
+    known, integers, unnamed = _labels(content, [_topic(folder.name), _topic(str(content.get("name", "")))])
     if isinstance(content.get("training"), list):
         pairs = list(_listed_pairs(folder, content["training"]))
     elif "file_ending" in content:
@@ -68,11 +60,33 @@ def dataset_cases(folder: Path) -> list[EvaluationCase]:
     missing = sum(not (ct.is_file() and reference.is_file()) for ct, reference in pairs)
     if missing:
         raise _unlike(f"describes {missing} of {len(pairs)} cases whose files are missing")
-    integers = frozenset().union(*numbers.values())
     return [
         EvaluationCase(_stem(reference), ct, numbered_reader(reference, known, integers), frozenset(known), unnamed)
         for ct, reference in pairs
     ]
+
+
+def dataset_labels(folder: Path) -> tuple[dict[str, frozenset[int]], frozenset[int]]:
+    """Structure -> integers of the label maps that a dataset.json explains, and all integers that it names.
+
+    Raises InputRefused E_LAYOUT as `dataset_cases`; what else the description says is not looked at.
+    """
+    content = _read(folder / DATASET)
+    known, integers, _ = _labels(content, [_topic(folder.name), _topic(str(content.get("name", "")))])
+    return known, integers
+
+
+def _labels(content: dict[str, Any], topics: list[str]) -> tuple[dict[str, frozenset[int]], frozenset[int], int]:
+    """Structure -> integers, all integers, and how many labels are of something this project has no name for."""
+    labels = content.get("labels")
+    if not isinstance(labels, dict) or not labels:
+        raise _unlike("names no labels")
+    with refusing("E_LAYOUT", "The labels of the dataset.json cannot be read", REMEDY):
+        numbers = _numbers(labels)
+    known, unnamed = _by_structure(numbers, topics)
+    if not known:
+        raise _unlike("names no structure that is known here")
+    return known, frozenset().union(*numbers.values()), unnamed
 
 
 def _read(path: Path) -> dict[str, Any]:

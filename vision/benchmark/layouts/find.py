@@ -128,7 +128,9 @@ def _masks_case(name: str) -> Callable[[Path, str | None], EvaluationCase]:
             raise InputRefused(
                 "E_NO_CASE", "A case has no mask of a known structure.", "Name the files after structures."
             )
-        return EvaluationCase(folder.name, folder / CT_NAME, mask_file_reader(files), frozenset(files), unnamed)
+        return EvaluationCase(
+            folder.name, folder / CT_NAME, mask_file_reader(files), frozenset(files), unnamed, files=files
+        )
 
     return make
 

@@ -53,7 +53,7 @@ def stored_range(ct: NDArray[Any]) -> tuple[float, float]:
 def add_change(
     ct: NDArray[Any], weight: NDArray[np.float32], change: NDArray[np.float32], limits: tuple[float, float]
 ) -> NDArray[Any]:
-    """`ct` plus `weight` times `change` in its own dtype, rounded and kept in `limits`; untouched where the weight is 0."""
+    """`ct` plus `weight` times `change`, in its dtype and in `limits`; untouched where the weight is 0."""
     touched = weight > 0
     hu = ct[touched].astype(np.float32) + weight[touched] * change[touched]
     if np.issubdtype(ct.dtype, np.integer):

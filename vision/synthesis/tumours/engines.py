@@ -15,7 +15,15 @@ def _handcrafted() -> Engine:
     return Handcrafted()
 
 
-ENGINES: Mapping[str, Callable[[], Engine]] = MappingProxyType({"handcrafted": _handcrafted})
+def _cellular_automaton() -> Engine:
+    from vision.synthesis.tumours.cellular import CellularAutomaton
+
+    return CellularAutomaton()
+
+
+ENGINES: Mapping[str, Callable[[], Engine]] = MappingProxyType(
+    {"handcrafted": _handcrafted, "cellular-automaton": _cellular_automaton}
+)
 
 
 def make_engine(name: str) -> Engine:

@@ -21,6 +21,7 @@ from vision.synthesis.tumours.tissue import scan_noise
 TEXTURE_WIDTHS = ((0.5, 0.5), (0.22, 0.65), (0.1, 0.55))
 """Widths as shares of the diameter, and the share of the texture's SD; squares add up to about 1."""
 FINEST_TEXTURE_MM = 2.0
+FAT_HU = -100.0
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,10 @@ def dress(
     for part in parts:
         hu = paint_part(part, hu, body, rng)
     change = hu + scan_noise(ct, room, body.spacing, rng) - ct
-    border = room & ~ndimage.binary_erosion(room, iterations=1, border_value=1)
-    change[border] = hu[border] - np.float32(body.settled.organ_hu)
+    # A voxel at the organ's border is partly fat, and stays so: only its share of tissue changes.
+    border = room & ~ndimage.binary_erosion(room, border_value=1)
+    share = np.clip((ct[border] - FAT_HU) / (body.settled.organ_hu - FAT_HU), 0, 1)
+    change[border] -= (1 - share) * (hu[border] - FAT_HU)
     return Painted(body.mask, change.astype(np.float32), parts)
 
 

@@ -14,15 +14,17 @@ from vision.geometry import box_around
 from vision.synthesis.tumours.protocol import Growth, Organ, Spacing, Voxel
 
 PLACING_STEP_MM = 1.5
-FAT_HU = (-200.0, -20.0)
+FAT_HU = (-122.0, -20.0)
+"""Mesenteric fat with its stranding (hu_and_sizes 5c); the low end also parts it from gas in CTs clipped at -125."""
 SOFT_TISSUE_HU = (-30.0, 350.0)
 WALL_HU = (15.0, 160.0)
 NEAR_MM = 12.0
 ROOM_SIDE = 2.6
 """A tumour that does not fit as a ball may stretch along the organ: within a box of this many radii there is room."""
 ROOM_FACTOR = 1.2
-FAT_REACH = 0.8
-CENTRES = 4
+FAT_REACH = 0.9
+CREVICE_MM, CREVICE_SHARE = 4.0, 0.15
+CENTRES = 5
 
 
 def centres(
@@ -34,7 +36,7 @@ def centres(
     exophytic: Growth,
     rng: np.random.Generator,
 ) -> list[Voxel]:
-    """Up to four centres for a tumour, drawn evenly from where there is room for it; the first is the choice.
+    """Five centres for a tumour, drawn evenly from where there is room for it; the first is the choice.
 
     In a solid organ the whole ball lies inside where it can; a longish organ (or a tumour nearly as large as its organ)
     needs room nearby to stretch into. What sticks out sits below the surface, and in the colon at the wall. Raises
@@ -72,7 +74,10 @@ def room_around(
         return organ
     near = edt.edt(~organ, anisotropy=spacing, black_border=False) <= FAT_REACH * diameter_mm / 2
     smooth = ndimage.gaussian_filter(ct, [0.8 / step for step in spacing], truncate=2.0)
-    return organ | (near & (smooth >= FAT_HU[0]) & (smooth <= FAT_HU[1]))
+    # Opened, so that neither the partial-volume layer of the organ nor strands in the fat count as other organs.
+    others = ndimage.binary_dilation(ndimage.binary_opening((smooth > FAT_HU[1]) & ~organ)) & ~organ
+    free = organ | (near & (smooth >= FAT_HU[0]) & ~others)
+    return organ | _opened(free, spacing, min(CREVICE_MM, CREVICE_SHARE * diameter_mm))
 
 
 def hu_near(
@@ -80,8 +85,8 @@ def hu_near(
 ) -> float:
     """Median HU of the organ's soft tissue near a voxel: what a tumour there is told apart from.
 
-    Of the colon it is the wall's, so neither gas nor fat nor contrast agent counts. Raises UsageError E_TUMOUR_ROOM
-    when nothing near is soft tissue.
+    Of the kidney it is the upper quartile, the cortex. Of the colon it is the wall's, so neither gas nor fat nor
+    contrast agent counts. Raises UsageError E_TUMOUR_ROOM when nothing near is soft tissue.
     """
     low, high = WALL_HU if of == "colon" else SOFT_TISSUE_HU
     reach = diameter_mm / 2 + NEAR_MM
@@ -90,7 +95,7 @@ def hu_near(
     soft = hu[(hu > low) & (hu < high)]
     if not soft.size:
         raise no_room(diameter_mm)
-    return float(np.median(soft))
+    return float(np.percentile(soft, 75 if of == "kidney" else 50))
 
 
 def window(shape: tuple[int, ...], spacing: Spacing, centre: Voxel, reach_mm: float) -> tuple[slice, slice, slice]:
@@ -109,6 +114,13 @@ def no_room(diameter_mm: float) -> UsageError:
         f"The organ has no room for a tumour of {diameter_mm:.0f} mm.",
         "Ask for a smaller one, let it stick out, or give a larger organ mask.",
     )
+
+
+def _opened(voxels: NDArray[np.bool_], spacing: Spacing, radius_mm: float) -> NDArray[np.bool_]:
+    """Morphological opening by a ball in mm: what is narrower than its diameter goes."""
+    core = edt.edt(voxels, anisotropy=spacing, black_border=False) > radius_mm
+    opened: NDArray[np.bool_] = edt.edt(~core, anisotropy=spacing, black_border=False) <= radius_mm
+    return opened & voxels
 
 
 def _roomy(organ: NDArray[np.bool_], spacing: list[float], radius: float, *, needed: float) -> NDArray[np.bool_]:

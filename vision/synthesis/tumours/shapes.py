@@ -14,7 +14,7 @@ from vision.synthesis.tumours.fields import smooth_field
 from vision.synthesis.tumours.protocol import Spacing, Voxel
 from vision.synthesis.tumours.room import no_room
 
-LARGEST_LEVEL = 1.9
+LARGEST_LEVEL = 1.6
 KEPT_SHARE = 0.97
 
 
@@ -63,7 +63,7 @@ def grow(
     """The connected part of {level <= t} in the room round the centre with the wished volume, and t.
 
     At least one voxel. Raises UsageError E_TUMOUR_ROOM when the centre is not in the room, or the volume is not reached
-    within 1.9 radii: then the shape would be the organ's, not a tumour's.
+    within 1.6 radii: then the shape would be the organ's, not a tumour's.
     """
     volume = math.pi / 6 * diameter_mm**3
     wanted = max(1, round(volume / math.prod(spacing)))

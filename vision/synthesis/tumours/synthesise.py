@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from vision.errors import UsageError
 from vision.synthesis.tumours.blend import add_change, border_weight, stored_range
 from vision.synthesis.tumours.facts import measure_facts
-from vision.synthesis.tumours.presets import presets
+from vision.synthesis.tumours.presets import Preset, presets
 from vision.synthesis.tumours.protocol import Engine, Settled, Spacing, Tumour, Voxel, Wish
 from vision.synthesis.tumours.room import centres, hu_near, room_around, window
 from vision.synthesis.tumours.wishes import draw_preset, growth, settle_as, size
 
-REACH_RADII, REACH_MM = 2.0, 4.0
+REACH_RADII, REACH_MM = 1.7, 4.0
+SHRINK = 0.75
+"""A drawn diameter for which there is no room is made smaller by this; a wished one never is."""
 
 
 def synthesise(
@@ -39,6 +41,29 @@ def synthesise(
         raise ValueError(f"expected a CT and a bool mask of one 3-D shape, got {ct.shape} and {organ_mask.shape}")
     preset = draw_preset(wish, presets(), rng)
     diameter = size(wish, preset, rng)
+    while True:
+        try:
+            return _of_size(
+                ct, organ_mask, spacing, wish=wish, preset=preset, diameter=diameter, engine=engine, rng=rng
+            )
+        except UsageError:
+            diameter *= SHRINK
+            if wish.diameter_mm is not None or diameter < preset.diameter_mm[0]:
+                raise
+
+
+def _of_size(
+    ct: NDArray[Any],
+    organ_mask: NDArray[np.bool_],
+    spacing: Spacing,
+    *,
+    wish: Wish,
+    preset: Preset,
+    diameter: float,
+    engine: Engine,
+    rng: np.random.Generator,
+) -> Tumour:
+    """Try one size at several centres; raises the last refusal."""
     grown = growth(wish, preset, diameter, rng)
     wish = replace(wish, exophytic=grown)
     refusal: UsageError | None = None

@@ -20,8 +20,9 @@ def scan_noise(
 ) -> NDArray[np.float32]:
     """(I, J, K) float32 noise in HU for a tumour that replaces what is there.
 
-    It is the CT's own fine detail, cut at 2.5 SD so that no vessel's edge shines through. Where the tissue has no such
-    noise (gas, dense contrast agent, a clipped CT) it is drawn with the room's SD and correlated over a pixel.
+    It is the CT's own fine detail where that is within 2.5 SD. Elsewhere, at vessels and borders that would shine
+    through, and where there is no such noise (gas, dense contrast agent, a clipped CT), it is drawn with the room's SD
+    and correlated over a pixel.
     """
     detail = ct - ndimage.gaussian_filter(ct, [DETAIL_MM / step for step in spacing], truncate=2.5)
     soft = (ct > SOFT_TISSUE_HU[0]) & (ct < SOFT_TISSUE_HU[1])
@@ -30,6 +31,5 @@ def scan_noise(
     drawn = rng.standard_normal(ct.shape, dtype=np.float32)
     drawn = ndimage.gaussian_filter(drawn, (NOISE_CORRELATION, NOISE_CORRELATION, 0), truncate=2.5)
     drawn *= sd / max(float(drawn.std()), 1e-6)
-    own = np.clip(detail, -CUT_SD * sd, CUT_SD * sd)
-    broken = ndimage.uniform_filter((~soft).astype(np.float32), 3) > 0
-    return np.where(broken, drawn, own).astype(np.float32)
+    foreign = ndimage.binary_dilation(~soft) | (np.abs(detail) > CUT_SD * sd)
+    return np.where(foreign, drawn, detail).astype(np.float32)
