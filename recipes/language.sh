@@ -10,7 +10,7 @@
 # A language model of the hub is taught the same way; it has words already, so the first stage is skipped:
 #
 #   hf download Qwen/Qwen3-4B-Instruct-2507 --include '*.json' '*.jinja' 'model*.safetensors'
-#   bodymaps train language --llm Qwen/Qwen3-4B-Instruct-2507 --load-in-4bit --data OUT/talk.jsonl ... --out OUT/qwen
+#   bodymaps train language --llm Qwen/Qwen3-4B-Instruct-2507 --load-in-4bit --data OUT/plans.jsonl ... --out OUT/qwen
 #   bodymaps chat --llm OUT/qwen/llm
 #
 # With 4 bits, gradient checkpointing and one row of 1,024 tokens at a time that takes 6 GiB of a GPU: the sum is in
@@ -59,7 +59,7 @@ done
 
 # 4. What it is worth on held-out phrasings and unseen CTs, the rule planner beside it; the CT zeroed, records withheld.
 dev="$BODYMAPS_DATA/dev"
-"$bodymaps" evaluate language --llm "$out/run/llm" --requests "$dev/requests.jsonl" --data "$out/plans.jsonl" \
+"$bodymaps" evaluate language --llm "$out/run/llm" --requests "$dev/requests.jsonl" --data "$out/plans.jsonl" --data "$out/words.jsonl" \
     --data "$out/unseen/phantoms.jsonl" --data "$out/unseen/synthetic.jsonl" \
     --cts "$out/unseen/phantoms" --cts "$out/unseen/synthetic" \
     --cases "$dev/btcv_0010" --cases "$dev/btcv_0039" --order abdomenatlas1.1 --most 1000 --out "$out/evaluation"
