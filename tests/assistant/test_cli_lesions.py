@@ -1,4 +1,4 @@
-"""`bodymaps evaluate lesions` on phantoms: a model, a folder of masks, and what a person is told when there is neither."""
+"""`bodymaps evaluate lesions` on phantoms: a model, a folder of masks, and what is told when neither fits."""
 
 from __future__ import annotations
 
