@@ -1,0 +1,95 @@
+"""The cellular automaton engine: a tumour that grows cell by cell through the tissue that the CT shows.
+
+After Pixel2Cancer (Lai et al., MICCAI 2024), but grown to a diameter in mm at any spacing instead of for a number of
+steps, from one generator, and with the contrast, texture and parts of the settled wish.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from vision.synthesis.tumours.automaton import FULL, Stage, grow, necrosis
+from vision.synthesis.tumours.handcrafted import dress, texture
+from vision.synthesis.tumours.lattice import Lattice, lattice_for, seeds_of, surface_level, tissue_of
+from vision.synthesis.tumours.parts import NECROSIS_HU, Body
+from vision.synthesis.tumours.protocol import Painted, Part, Settled, Spacing, Voxel
+from vision.synthesis.tumours.shapes import grow as fit
+
+NECROTIC_SHARE = (0.1, 0.35)
+VIABLE_RIM_SHARE, VIABLE_RIM_MM = 0.12, 3.0
+FADING_CELLS = 0.8
+
+
+@dataclass(frozen=True)
+class CellularAutomaton:
+    """Grows tumours cell by cell, without weights.
+
+    `grown` is the share of the wished diameter at which the growth is looked at: the same crop, wish and state of the
+    generator with 0.6 and with 1 give an earlier and a later look at one tumour.
+    """
+
+    name: str = "cellular-automaton"
+    grown: float = 1.0
+
+    def paint(
+        self,
+        ct: NDArray[np.float32],
+        room: NDArray[np.bool_],
+        spacing: Spacing,
+        wish: Settled,
+        rng: np.random.Generator,
+    ) -> Painted:
+        """Paint one tumour on a crop: see `Engine`. Raises UsageError E_TUMOUR_ROOM."""
+        shape: Voxel = (ct.shape[0], ct.shape[1], ct.shape[2])
+        lattice = lattice_for(shape, spacing, wish.diameter_mm)
+        growing, looks = (np.random.default_rng(seed) for seed in rng.integers(2**63, size=2))
+        diameter = self.grown * wish.diameter_mm
+        stage = _grown(ct, room, lattice, wish, diameter_mm=diameter, rng=growing)
+        level = surface_level(stage.state, lattice, wish.diameter_mm / 2)
+        inmost = np.unravel_index(int(np.argmin(np.where(room, level, np.inf))), shape)
+        mask, surface = fit(level, room, spacing, (int(inmost[0]), int(inmost[1]), int(inmost[2])), diameter)
+        weight = lattice.to_crop(ndimage.gaussian_filter(stage.state / np.float32(FULL), FADING_CELLS))
+        weight /= max(float(weight[mask].mean()), 0.1)
+        hu = wish.organ_hu + wish.contrast_hu * weight + texture(shape, spacing, wish, looks)
+        parts = tuple(part for part in wish.parts if part != "necrotic core")
+        body = Body(mask, level, surface, spacing, wish)
+        if len(parts) == len(wish.parts):
+            return dress(hu, parts, body, ct=ct, room=room, rng=looks)
+        dead = _dead(stage, lattice, wish, looks)
+        target = min(looks.uniform(*NECROSIS_HU), wish.organ_hu + wish.contrast_hu - 10.0)
+        hu += dead * (np.float32(target) - hu)
+        painted = dress(hu, parts, body, ct=ct, room=room, rng=looks)
+        core: tuple[Part, ...] = ("necrotic core",) if (dead[mask] > 0.5).any() else ()
+        return Painted(painted.mask, painted.change, core + painted.parts)
+
+
+def _grown(
+    ct: NDArray[np.float32],
+    room: NDArray[np.bool_],
+    lattice: Lattice,
+    wish: Settled,
+    *,
+    diameter_mm: float,
+    rng: np.random.Generator,
+) -> Stage:
+    """The first stage of the growth towards the wished size that has `diameter_mm`."""
+    tissue = tissue_of(ct, room, lattice, wish)
+    seeds = seeds_of(tissue, lattice, wish, rng)
+    stages = grow(tissue, seeds, cell_mm=lattice.cell_mm, diameter_mm=wish.diameter_mm, rng=rng)
+    stage = next(stages)
+    for stage in stages:
+        if stage.diameter_mm >= diameter_mm:
+            break
+    return stage
+
+
+def _dead(stage: Stage, lattice: Lattice, wish: Settled, rng: np.random.Generator) -> NDArray[np.float32]:
+    """(I, J, K) float32 0..1 on the crop: how much of each voxel is necrotic."""
+    rim_mm = max(VIABLE_RIM_SHARE * wish.diameter_mm, VIABLE_RIM_MM)
+    share = float(rng.uniform(*NECROTIC_SHARE))
+    cells = necrosis(stage.state, cell_mm=lattice.cell_mm, rim_mm=rim_mm, share=share, rng=rng)
+    return lattice.to_crop(ndimage.gaussian_filter(cells.astype(np.float32), FADING_CELLS))
