@@ -18,18 +18,24 @@ FAINT = 0.01
 CLIPPED_SHARE = 1e-3
 
 
-def border_weight(
-    mask: NDArray[np.bool_], room: NDArray[np.bool_], spacing: Spacing, *, edge_mm: float
-) -> NDArray[np.float32]:
-    """(I, J, K) float32 in 0..1: the mask blurred inside the room, exactly 0 outside it and 3 SD from the mask.
-
-    The blur is normalised by the room's own, so that a tumour fades against the organ but not at the organ's border.
-    """
+def border_weight(mask: NDArray[np.bool_], spacing: Spacing, *, edge_mm: float) -> NDArray[np.float32]:
+    """(I, J, K) float32 in 0..1: the mask blurred by `edge_mm` and a voxel, exactly 0 farther than 3 SD from it."""
     sigma = [math.hypot(edge_mm / step, VOXEL_SD) for step in spacing]
     blurred = ndimage.gaussian_filter(mask.astype(np.float32), sigma, truncate=TRUNCATE, mode="nearest")
-    within = ndimage.gaussian_filter(room.astype(np.float32), sigma, truncate=TRUNCATE, mode="nearest")
+    blurred[blurred < FAINT] = 0
+    return np.minimum(blurred, 1.0, out=blurred)
+
+
+def border_weight_within(
+    mask: NDArray[np.bool_], organ: NDArray[np.bool_], spacing: Spacing, *, edge_mm: float
+) -> NDArray[np.float32]:
+    """As `border_weight`, but 0 outside the organ, and the tumour fades against the organ, not at the organ's border.
+
+    The blur is normalised by that of the organ.
+    """
+    around = border_weight(organ, spacing, edge_mm=edge_mm)
     weight = np.zeros(mask.shape, dtype=np.float32)
-    np.divide(blurred, within, out=weight, where=room & (blurred > FAINT * within))
+    np.divide(border_weight(mask, spacing, edge_mm=edge_mm), around, out=weight, where=organ & (around > FAINT))
     return np.minimum(weight, 1.0, out=weight)
 
 

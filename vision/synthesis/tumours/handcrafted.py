@@ -15,12 +15,13 @@ from scipy import ndimage
 from vision.synthesis.tumours.fields import smooth_field
 from vision.synthesis.tumours.parts import Body, paint_part
 from vision.synthesis.tumours.protocol import Painted, Part, Settled, Spacing, Voxel
+from vision.synthesis.tumours.room import ends_with_organ
 from vision.synthesis.tumours.shapes import CYST, TUMOUR, bent_level, grow
 from vision.synthesis.tumours.tissue import scan_noise
 
 TEXTURE_WIDTHS = ((0.5, 0.5), (0.22, 0.65), (0.1, 0.55))
 """Widths as shares of the diameter, and the share of the texture's SD; squares add up to about 1."""
-FINEST_TEXTURE_MM = 2.0
+FINEST_TEXTURE_MM = 3.0
 FAT_HU = -100.0
 
 
@@ -59,11 +60,12 @@ def dress(
     """Paint parts into the tumour's HU (I, J, K), give it the noise of the CT, and say what that changes."""
     for part in parts:
         hu = paint_part(part, hu, body, rng)
-    change = hu + scan_noise(ct, room, body.spacing, rng) - ct
-    # A voxel at the organ's border is partly fat, and stays so: only its share of tissue changes.
-    border = room & ~ndimage.binary_erosion(room, border_value=1)
-    share = np.clip((ct[border] - FAT_HU) / (body.settled.organ_hu - FAT_HU), 0, 1)
-    change[border] -= (1 - share) * (hu[border] - FAT_HU)
+    change = hu + scan_noise(ct, body.spacing, rng) - ct
+    if ends_with_organ(body.settled):
+        # A voxel at the organ's border is partly fat, and stays so: only its share of tissue changes.
+        border = room & ~ndimage.binary_erosion(room, border_value=1)
+        share = np.clip((ct[border] - FAT_HU) / (body.settled.organ_hu - FAT_HU), 0, 1)
+        change[border] -= (1 - share) * (hu[border] - FAT_HU)
     return Painted(body.mask, change.astype(np.float32), parts)
 
 

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from vision.errors import UsageError
 from vision.geometry import box_around
-from vision.synthesis.tumours.protocol import Growth, Organ, Spacing, Voxel
+from vision.synthesis.tumours.protocol import Growth, Organ, Settled, Spacing, Voxel
 
 PLACING_STEP_MM = 1.5
 FAT_HU = (-122.0, -20.0)
@@ -78,6 +78,12 @@ def room_around(
     others = ndimage.binary_dilation(ndimage.binary_opening((smooth > FAT_HU[1]) & ~organ)) & ~organ
     free = organ | (near & (smooth >= FAT_HU[0]) & ~others)
     return organ | _opened(free, spacing, min(CREVICE_MM, CREVICE_SHARE * diameter_mm))
+
+
+def ends_with_organ(settled: Settled) -> bool:
+    """Whether the organ's border is the tumour's, too: not where it grows into fat, nor in the colon, whose lumen is in
+    its mask and whose wall is thinner than the error of a mask."""
+    return settled.exophytic == "inside" and settled.organ != "colon"
 
 
 def hu_near(

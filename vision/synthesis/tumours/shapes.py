@@ -13,8 +13,9 @@ from scipy.spatial.transform import Rotation
 from vision.synthesis.tumours.fields import smooth_field
 from vision.synthesis.tumours.protocol import Spacing, Voxel
 from vision.synthesis.tumours.room import no_room
+from vision.synthesis.tumours.sight import seen_from
 
-LARGEST_LEVEL = 1.6
+LARGEST_LEVEL = 1.45
 KEPT_SHARE = 0.97
 
 
@@ -62,20 +63,22 @@ def grow(
 ) -> tuple[NDArray[np.bool_], float]:
     """The connected part of {level <= t} in the room round the centre with the wished volume, and t.
 
-    At least one voxel. Raises UsageError E_TUMOUR_ROOM when the centre is not in the room, or the volume is not reached
-    within 1.6 radii: then the shape would be the organ's, not a tumour's.
+    At least one voxel. Only what a straight line from the centre reaches is taken, so that it wraps round nothing.
+    Raises UsageError E_TUMOUR_ROOM when the centre is not in the room, or the volume is not reached within 1.45 radii:
+    then the shape would be the room's, not a tumour's.
     """
     volume = math.pi / 6 * diameter_mm**3
     wanted = max(1, round(volume / math.prod(spacing)))
     if not room[centre]:
         raise no_room(diameter_mm)
-    levels = level[room & (level <= LARGEST_LEVEL)]
+    free = seen_from(room, spacing, centre, LARGEST_LEVEL * diameter_mm / 2)
+    levels = level[free & (level <= LARGEST_LEVEL)]
     aimed = wanted
     for _ in range(4):
         if levels.size < aimed:
             break
         threshold = float(np.partition(levels, aimed - 1)[aimed - 1])
-        mask = _part_with(room & (level <= threshold), centre)
+        mask = _part_with(free & (level <= threshold), centre)
         count = int(np.count_nonzero(mask))
         if count >= KEPT_SHARE * wanted:
             return mask, threshold

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vision.errors import UsageError
-from vision.synthesis.tumours.blend import add_change, border_weight, stored_range
+from vision.synthesis.tumours.blend import add_change, border_weight, border_weight_within, stored_range
 from vision.synthesis.tumours.facts import measure_facts
 from vision.synthesis.tumours.presets import Preset, presets
 from vision.synthesis.tumours.protocol import Engine, Settled, Spacing, Tumour, Voxel, Wish
-from vision.synthesis.tumours.room import centres, hu_near, room_around, window
+from vision.synthesis.tumours.room import centres, ends_with_organ, hu_near, room_around, window
 from vision.synthesis.tumours.wishes import draw_preset, growth, settle_as, size
 
 REACH_RADII, REACH_MM = 1.7, 4.0
@@ -114,7 +114,10 @@ def _painted(
     assert painted.mask.any(), "an engine paints a mask"
     assert not (painted.mask & ~room).any(), "an engine paints inside its room"
     assert np.isfinite(painted.change).all(), "an engine paints finite changes"
-    weight = border_weight(painted.mask, room, spacing, edge_mm=settled.edge_mm)
+    if ends_with_organ(settled):
+        weight = border_weight_within(painted.mask, room, spacing, edge_mm=settled.edge_mm)
+    else:
+        weight = border_weight(painted.mask, spacing, edge_mm=settled.edge_mm)
     before, whole, mask = ct[box], ct.copy(), np.zeros(ct.shape, dtype=np.bool_)
     whole[box] = add_change(before, weight, painted.change, stored_range(ct))
     mask[box] = painted.mask
