@@ -17,7 +17,7 @@ from vision.synthesis.tumours.handcrafted import dress, texture
 from vision.synthesis.tumours.lattice import Lattice, lattice_for, seeds_of, surface_level, tissue_of
 from vision.synthesis.tumours.parts import NECROSIS_HU, Body
 from vision.synthesis.tumours.protocol import Painted, Part, Settled, Spacing, Voxel
-from vision.synthesis.tumours.shapes import grow as fit
+from vision.synthesis.tumours.shapes import grow as grow_level
 
 NECROTIC_SHARE = (0.1, 0.35)
 VIABLE_RIM_SHARE, VIABLE_RIM_MM = 0.12, 3.0
@@ -51,7 +51,7 @@ class CellularAutomaton:
         stage = _grown(ct, room, lattice, wish, diameter_mm=diameter, rng=growing)
         level = surface_level(stage.state, lattice, wish.diameter_mm / 2)
         inmost = np.unravel_index(int(np.argmin(np.where(room, level, np.inf))), shape)
-        mask, surface = fit(level, room, spacing, (int(inmost[0]), int(inmost[1]), int(inmost[2])), diameter)
+        mask, surface = grow_level(level, room, spacing, (int(inmost[0]), int(inmost[1]), int(inmost[2])), diameter)
         weight = lattice.to_crop(ndimage.gaussian_filter(stage.state / np.float32(FULL), FADING_CELLS))
         weight /= max(float(weight[mask].mean()), 0.1)
         hu = wish.organ_hu + wish.contrast_hu * weight + texture(shape, spacing, wish, looks)

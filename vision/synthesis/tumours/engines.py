@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 from vision.errors import UsageError
@@ -24,12 +25,22 @@ def _cellular_automaton() -> Engine:
 ENGINES: Mapping[str, Callable[[], Engine]] = MappingProxyType(
     {"handcrafted": _handcrafted, "cellular-automaton": _cellular_automaton}
 )
+"""Those that need nothing but their name."""
+REAL_SHAPE = "real-shape"
 
 
-def make_engine(name: str) -> Engine:
-    """The engine of a name. Raises UsageError E_ENGINE for a name that is not in ENGINES."""
+def make_engine(name: str, *, shapes: Path | None = None) -> Engine:
+    """The engine of a name; "real-shape" takes its shapes from the folder `shapes`.
+
+    Raises UsageError E_ENGINE for a name that is neither in ENGINES nor real-shape, E_SHAPES for a folder of no shapes.
+    """
+    if name == REAL_SHAPE:
+        from vision.synthesis.tumours.real_shapes import open_shapes
+
+        if shapes is None:
+            raise UsageError("E_SHAPES", "This engine needs a folder of tumour shapes.", "Give the folder.")
+        return open_shapes(shapes)
     if name not in ENGINES:
-        raise UsageError(
-            "E_ENGINE", "There is no tumour engine of that name.", f"Engines: {', '.join(sorted(ENGINES))}."
-        )
+        known = ", ".join(sorted([*ENGINES, REAL_SHAPE]))
+        raise UsageError("E_ENGINE", "There is no tumour engine of that name.", f"Engines: {known}.")
     return ENGINES[name]()

@@ -67,17 +67,24 @@ def grow(
     Raises UsageError E_TUMOUR_ROOM when the centre is not in the room, or the volume is not reached within 1.45 radii:
     then the shape would be the room's, not a tumour's.
     """
+    free = seen_from(room, spacing, centre, LARGEST_LEVEL * diameter_mm / 2) if room[centre] else room
+    return fit(level, free, spacing, centre, diameter_mm)
+
+
+def fit(
+    level: NDArray[np.float32], free: NDArray[np.bool_], spacing: Spacing, centre: Voxel, diameter_mm: float
+) -> tuple[NDArray[np.bool_], float]:
+    """As `grow`, in all that is free whether it is seen from the centre or not. Raises UsageError E_TUMOUR_ROOM."""
     volume = math.pi / 6 * diameter_mm**3
     wanted = max(1, round(volume / math.prod(spacing)))
-    if not room[centre]:
+    if not free[centre]:
         raise no_room(diameter_mm)
-    free = seen_from(room, spacing, centre, LARGEST_LEVEL * diameter_mm / 2)
     levels = level[free & (level <= LARGEST_LEVEL)]
     aimed = wanted
     for _ in range(4):
         if levels.size < aimed:
             break
-        threshold = float(np.partition(levels, aimed - 1)[aimed - 1])
+        threshold = float(max(np.partition(levels, aimed - 1)[aimed - 1], level[centre]))
         mask = _part_with(free & (level <= threshold), centre)
         count = int(np.count_nonzero(mask))
         if count >= KEPT_SHARE * wanted:
