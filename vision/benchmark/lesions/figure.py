@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FROC_PICTURE = "froc.png"
 MOST_CURVES = 8
-SPREAD = 0.035
+SPREAD = 0.015
 """How far, as a share of a rate, the intervals of two curves stand beside each other."""
 
 

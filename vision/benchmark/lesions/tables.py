@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from rich.table import Table
 
@@ -15,8 +15,8 @@ from vision.structures import by_name
 
 
 def lesion_tables(evaluation: LesionEvaluation, summaries: Sequence[LesionSummary]) -> list[Table]:
-    """Sensitivity by size, the whole, the FROC curve at its rates, and false alarms where no lesion is."""
-    tables = [_size_table(summaries, evaluation), _whole_table(summaries)]
+    """Sensitivity by size, found and invented, outline and size, the FROC curve, false alarms where no lesion is."""
+    tables = [_size_table(summaries, evaluation), _found_table(summaries), _outline_table(summaries)]
     if any(row.froc for row in summaries):
         tables.append(_froc_table(summaries))
     if any(row.lesion_free["false_alarms_per_scan"].n for row in summaries):
@@ -45,26 +45,35 @@ def _size_table(summaries: Sequence[LesionSummary], evaluation: LesionEvaluation
     return table
 
 
-def _whole_table(summaries: Sequence[LesionSummary]) -> Table:
-    columns: dict[str, Callable[[LesionSummary], str]] = {
-        "scans": lambda row: str(row.metrics["false_positives_per_scan"].scans),
-        "false positives a scan": lambda row: told(row.metrics["false_positives_per_scan"], 2),
-        "Dice a lesion": lambda row: _counted(row.metrics["dice_per_lesion"], 2),
-        "Dice of found": lambda row: _counted(row.metrics["dice_of_found"], 2),
-        "Dice a case": lambda row: _counted(row.metrics["dice_per_case"], 2),
-        "size error mm": lambda row: told(row.metrics["size_error_mm"], 1),
-        "absolute mm": lambda row: told(row.metrics["absolute_size_error_mm"], 1),
-        "merged": lambda row: str(row.merged),
-        "fragments": lambda row: str(row.fragments),
+def _found_table(summaries: Sequence[LesionSummary]) -> Table:
+    caption = (
+        "Merged: missed, its prediction found another one. Fragments overlap what another prediction found; they count "
+        "neither as found nor as false."
+    )
+    headings = ("scans", "found/lesions", "merged", "false positives a scan", "fragments")
+    table = _table("Lesions found and invented", caption, *headings)
+    for row in summaries:
+        found, false = row.metrics["dice_of_found"].n, row.metrics["false_positives_per_scan"]
+        counts = (f"{found}/{row.metrics['sensitivity'].n}", str(row.merged))
+        table.add_row(_name(row), str(false.scans), *counts, told(false, 2), str(row.fragments))
+    return table
+
+
+def _outline_table(summaries: Sequence[LesionSummary]) -> Table:
+    columns = {
+        "Dice a lesion": ("dice_per_lesion", 2),
+        "Dice of found": ("dice_of_found", 2),
+        "Dice a case": ("dice_per_case", 2),
+        "size error mm": ("size_error_mm", 1),
+        "absolute mm": ("absolute_size_error_mm", 1),
     }
     caption = (
-        "A missed lesion has Dice 0; Dice a case is over those with lesions. Size error: predicted minus reference "
-        "long axis of found lesions. Merged: missed, its prediction found another. Fragments found what another one "
-        "found; they count neither as found nor as false."
+        "Mean [95 % interval], n/scans. A missed lesion has Dice 0; Dice a case is over those with lesions. Size "
+        "error: predicted minus reference long axis of found lesions."
     )
-    table = _table("Lesions found and invented", caption, *columns)
+    table = _table("Outline and size", caption, *columns)
     for row in summaries:
-        table.add_row(_name(row), *(tell(row) for tell in columns.values()))
+        table.add_row(_name(row), *(_counted(row.metrics[metric], digits) for metric, digits in columns.values()))
     return table
 
 
@@ -93,7 +102,7 @@ def _alarm_table(summaries: Sequence[LesionSummary]) -> Table:
 
 
 def _table(title: str, caption: str, *headings: str) -> Table:
-    table = Table(title=title, caption=caption, caption_justify="left")
+    table = Table(title=title, caption=caption, caption_justify="left", pad_edge=False)
     table.add_column("lesion")
     for heading in headings:
         table.add_column(heading, justify="right")
