@@ -72,7 +72,7 @@ def _shell(hu: NDArray[np.float32], body: Body, thickness_mm: float, brighter_hu
     """A brighter layer below the surface, at least a voxel thick."""
     depth = body.depth_mm
     thickness = max(thickness_mm, min(body.spacing))
-    return hu + _ramp(thickness - depth, width_mm=thickness / 2) * np.float32(brighter_hu)
+    return hu + _ramp(np.float32(thickness) - depth, width_mm=thickness / 2) * np.float32(brighter_hu)
 
 
 def _septa(hu: NDArray[np.float32], body: Body, rng: np.random.Generator) -> NDArray[np.float32]:

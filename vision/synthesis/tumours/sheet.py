@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from vision.io.files.atomic import write_atomically
-from vision.synthesis.tumours.protocol import Spacing, Tumour
+from vision.synthesis.tumours.protocol import Spacing, Voxel
 
 WINDOW_HU = (-125.0, 275.0)
 SIDE, CAPTION, PAIRS_A_ROW = 220, 16, 3
@@ -32,21 +32,27 @@ class Pair:
     caption: str
 
 
-def cut_pair(before: NDArray[Any], tumour: Tumour, spacing: Spacing) -> Pair:
-    """Cut the axial slice with most of the tumour, 90 mm round it or 1.6 long axes; arrays run right, front, up."""
-    k = int(np.argmax(tumour.mask.sum(axis=(0, 1))))
-    i, j = (round(at) for at in ndimage.center_of_mass(tumour.mask[:, :, k]))
-    reach = max(SHOWN_MM, 1.6 * tumour.facts.long_axis_mm) / 2
-    cut = tuple(
+def cut_pair(
+    before: NDArray[Any],
+    after: NDArray[Any],
+    mask: NDArray[np.bool_],
+    spacing: Spacing,
+    *,
+    centre: Voxel,
+    long_axis_mm: float,
+    caption: str,
+) -> Pair:
+    """Cut the axial slice through a tumour's centre, 90 mm round it or 1.6 long axes; arrays run right, front, up."""
+    i, j, k = centre
+    reach = max(SHOWN_MM, 1.6 * long_axis_mm) / 2
+    across, along = (
         slice(max(0, at - round(reach / step)), at + round(reach / step) + 1)
         for at, step in zip((i, j), spacing[:2], strict=True)
     )
-    facts = tumour.facts
-    caption = f"{facts.organ} {facts.preset} {facts.long_axis_mm:.0f} mm {facts.hu_change:+.0f} HU"
     return Pair(
-        before[..., k][cut].astype(np.float32),
-        tumour.ct[..., k][cut].astype(np.float32),
-        tumour.mask[..., k][cut],
+        before[across, along, k].astype(np.float32),
+        after[across, along, k].astype(np.float32),
+        mask[across, along, k],
         spacing[:2],
         caption,
     )
@@ -70,11 +76,12 @@ def contact_sheet(pairs: Sequence[Pair], png: Path) -> Path:
         edge = pair.mask & ~ndimage.binary_erosion(pair.mask)
         nothing = np.zeros_like(edge)
         for place, (hu, line) in enumerate([(pair.before, nothing), (pair.after, nothing), (pair.after, edge)]):
-            sheet.paste(_picture(hu, line, pair.spacing), (left + place * SIDE, top + CAPTION))
+            sheet.paste(picture(hu, line, pair.spacing), (left + place * SIDE, top + CAPTION))
     return write_atomically(png, lambda file: sheet.save(file, format="PNG"))
 
 
-def _picture(hu: NDArray[np.float32], line: NDArray[np.bool_], spacing: tuple[float, float]) -> Image.Image:
+def picture(hu: NDArray[np.float32], line: NDArray[np.bool_], spacing: tuple[float, float]) -> Image.Image:
+    """An axial slice (I, J) HU in the soft-tissue window with `line` (I, J) bool over it, upright, SIDE pixels long."""
     low, high = WINDOW_HU
     grey = np.clip((hu - low) / (high - low) * 255, 0, 255).astype(np.uint8)
     coloured = np.repeat(grey[:, :, None], 3, axis=2)
