@@ -44,27 +44,44 @@ class CellularAutomaton:
         rng: np.random.Generator,
     ) -> Painted:
         """Paint one tumour on a crop: see `Engine`. Raises UsageError E_TUMOUR_ROOM."""
-        shape: Voxel = (ct.shape[0], ct.shape[1], ct.shape[2])
-        lattice = lattice_for(shape, spacing, wish.diameter_mm)
-        growing, looks = (np.random.default_rng(seed) for seed in rng.integers(2**63, size=2))
-        diameter = self.grown * wish.diameter_mm
-        stage = _grown(ct, room, lattice, wish, diameter_mm=diameter, rng=growing)
-        level = surface_level(stage.state, lattice, wish.diameter_mm / 2)
-        inmost = np.unravel_index(int(np.argmin(np.where(room, level, np.inf))), shape)
-        mask, surface = grow_level(level, room, spacing, (int(inmost[0]), int(inmost[1]), int(inmost[2])), diameter)
-        weight = lattice.to_crop(ndimage.gaussian_filter(stage.state / np.float32(FULL), FADING_CELLS))
-        weight /= max(float(weight[mask].mean()), 0.1)
-        hu = wish.organ_hu + wish.contrast_hu * weight + texture(shape, spacing, wish, looks)
-        parts = tuple(part for part in wish.parts if part != "necrotic core")
-        body = Body(mask, level, surface, spacing, wish)
-        if len(parts) == len(wish.parts):
-            return dress(hu, parts, body, ct=ct, room=room, rng=looks)
-        dead = _dead(stage, lattice, wish, looks)
-        target = min(looks.uniform(*NECROSIS_HU), wish.organ_hu + wish.contrast_hu - 10.0)
-        hu += dead * (np.float32(target) - hu)
-        painted = dress(hu, parts, body, ct=ct, room=room, rng=looks)
-        core: tuple[Part, ...] = ("necrotic core",) if (dead[mask] > 0.5).any() else ()
-        return Painted(painted.mask, painted.change, core + painted.parts)
+        seeds = rng.integers(2**63, size=2)
+        if self.grown < 1:
+            # Refused where the whole tumour would be, so that an early and a late look are always at one place.
+            _look(ct, room, spacing, wish, seeds, grown=1.0)
+        return _look(ct, room, spacing, wish, seeds, grown=self.grown)
+
+
+def _look(
+    ct: NDArray[np.float32],
+    room: NDArray[np.bool_],
+    spacing: Spacing,
+    wish: Settled,
+    seeds: NDArray[np.int64],
+    *,
+    grown: float,
+) -> Painted:
+    """The tumour when it has `grown` to that share of its diameter; of two seeds, one grows and one paints it."""
+    shape: Voxel = (ct.shape[0], ct.shape[1], ct.shape[2])
+    lattice = lattice_for(shape, spacing, wish.diameter_mm)
+    growing, looks = (np.random.default_rng(seed) for seed in seeds)
+    diameter = grown * wish.diameter_mm
+    stage = _grown(ct, room, lattice, wish, diameter_mm=diameter, rng=growing)
+    level = surface_level(stage.state, lattice, wish.diameter_mm / 2)
+    i, j, k = np.unravel_index(int(np.argmin(np.where(room, level, np.inf))), shape)
+    mask, surface = grow_level(level, room, spacing, (int(i), int(j), int(k)), diameter)
+    weight = lattice.to_crop(ndimage.gaussian_filter(stage.state / np.float32(FULL), FADING_CELLS))
+    weight /= max(float(weight[mask].mean()), 0.1)
+    hu = wish.organ_hu + wish.contrast_hu * weight + texture(shape, spacing, wish, looks)
+    parts = tuple(part for part in wish.parts if part != "necrotic core")
+    body = Body(mask, level, surface, spacing, wish)
+    if len(parts) == len(wish.parts):
+        return dress(hu, parts, body, ct=ct, room=room, rng=looks)
+    dead = _dead(stage, lattice, wish, looks)
+    target = min(looks.uniform(*NECROSIS_HU), wish.organ_hu + wish.contrast_hu - 10.0)
+    hu += dead * (np.float32(target) - hu)
+    painted = dress(hu, parts, body, ct=ct, room=room, rng=looks)
+    core: tuple[Part, ...] = ("necrotic core",) if (dead[mask] > 0.5).any() else ()
+    return Painted(painted.mask, painted.change, core + painted.parts)
 
 
 def _grown(
