@@ -1,5 +1,7 @@
 """The cellular automaton engine on drawn organs."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -121,6 +123,16 @@ def test_a_lattice_lies_on_its_crop():
     state = np.zeros(lattice.shape, dtype=np.uint8)
     state[lattice.cell_of((4, 9, 3))] = FULL
     assert np.unravel_index(surface_level(state, lattice, 15.0).argmin(), (20, 24, 10)) == (4, 9, 3)
+
+
+@pytest.mark.parametrize("diameter_mm", [6.0, 60.0])
+def test_a_cube_of_128_voxels_takes_at_most_two_seconds_of_one_core(diameter_mm):
+    room = np.ones((128, 128, 128), dtype=bool)
+    ct = np.random.default_rng(0).normal(100, 15, room.shape).astype(np.float32)
+    start = time.process_time()
+    painted = paint(ct, room, (1.0, 1.0, 1.0), settled(diameter_mm, (64, 64, 64), parts=("necrotic core",)))
+    assert time.process_time() - start < 2.0
+    assert painted.mask.any()
 
 
 def test_a_tumour_that_does_not_fit_is_refused():

@@ -30,7 +30,7 @@ ACCEPTANCE = np.array([0.0, 1.0, 0.3, 0.1, 0.0], dtype=np.float32)
 """The probability that tissue lets a cell in, by its kind: wall, loose, medium, dense, vessel."""
 _TURNS = {1: 20, 2: 7, 3: 3}
 _NEIGHBOURS = np.array(
-    [step for step in product((-1, 0, 1), repeat=3) if any(step) for _ in range(_TURNS[np.count_nonzero(step)])]
+    [step for step in product((-1, 0, 1), repeat=3) if any(step) for _ in range(_TURNS[int(np.count_nonzero(step))])]
 )
 """The 26 neighbours, those at faces oftener than those at edges and corners: at even odds tumours grow into cubes."""
 _TOUCHING = np.ones((3, 3, 3), dtype=bool)

@@ -6,7 +6,7 @@ steps, from one generator, and with the contrast, texture and parts of the settl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,13 @@ from vision.synthesis.tumours.handcrafted import dress, texture
 from vision.synthesis.tumours.lattice import Lattice, lattice_for, seeds_of, surface_level, tissue_of
 from vision.synthesis.tumours.parts import NECROSIS_HU, Body
 from vision.synthesis.tumours.protocol import Painted, Part, Settled, Spacing, Voxel
+from vision.synthesis.tumours.room import window
 from vision.synthesis.tumours.shapes import grow as grow_level
 
 NECROTIC_SHARE = (0.1, 0.35)
 VIABLE_RIM_SHARE, VIABLE_RIM_MM = 0.12, 3.0
 FADING_CELLS = 0.8
+MARGIN_MM = 4.0
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,16 @@ class CellularAutomaton:
     ) -> Painted:
         """Paint one tumour on a crop: see `Engine`. Raises UsageError E_TUMOUR_ROOM."""
         seeds = rng.integers(2**63, size=2)
+        box = window(ct.shape, spacing, wish.centre, wish.diameter_mm + MARGIN_MM + 4 * wish.edge_mm)
+        i, j, k = (at - span.start for at, span in zip(wish.centre, box, strict=True))
+        near = replace(wish, centre=(i, j, k))
         if self.grown < 1:
             # Refused where the whole tumour would be, so that an early and a late look are always at one place.
-            _look(ct, room, spacing, wish, seeds, grown=1.0)
-        return _look(ct, room, spacing, wish, seeds, grown=self.grown)
+            _look(ct[box], room[box], spacing, near, seeds, grown=1.0)
+        painted = _look(ct[box], room[box], spacing, near, seeds, grown=self.grown)
+        mask, change = np.zeros(ct.shape, dtype=bool), np.zeros(ct.shape, dtype=np.float32)
+        mask[box], change[box] = painted.mask, painted.change
+        return Painted(mask, change, painted.parts)
 
 
 def _look(
