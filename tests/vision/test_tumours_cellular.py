@@ -86,12 +86,21 @@ def test_a_tumour_grows_round_a_vessel_rather_than_through_it():
 def test_necrosis_is_dark_and_only_in_large_tumours():
     spacing = (1.5, 1.5, 1.5)
     ct, mask = organ(spacing)
-    large = paint(ct, mask, spacing, settled(34.0, middle(ct), contrast_hu=20.0, parts=("necrotic core",)))
-    small = paint(ct, mask, spacing, settled(7.0, middle(ct), contrast_hu=20.0, parts=("necrotic core",)))
+    large = paint(ct, mask, spacing, settled(34.0, middle(ct), contrast_hu=-15.0, parts=("necrotic core",)))
+    small = paint(ct, mask, spacing, settled(7.0, middle(ct), contrast_hu=-15.0, parts=("necrotic core",)))
     assert large.parts == ("necrotic core",)
     assert small.parts == ()
     hu = large.change[large.mask] + ct[large.mask]
-    assert 0.05 < (hu < 60).mean() < 0.5
+    assert 0.03 < (hu < 60).mean() < 0.5
+
+
+def test_a_bright_tumour_with_necrosis_is_still_brighter_than_its_organ():
+    spacing = (1.5, 1.5, 1.5)
+    ct, mask = organ(spacing)
+    wish = settled(34.0, middle(ct), attenuation="hyper", contrast_hu=25.0, parts=("necrotic core",))
+    painted = paint(ct, mask, spacing, wish)
+    assert painted.parts == ("necrotic core",)
+    assert painted.change[painted.mask].mean() > 5.0
 
 
 def test_an_earlier_look_lies_in_the_later_one():

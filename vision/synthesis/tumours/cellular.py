@@ -21,6 +21,8 @@ from vision.synthesis.tumours.room import window
 from vision.synthesis.tumours.shapes import grow as grow_level
 
 NECROTIC_SHARE = (0.1, 0.35)
+BRIGHT_SHARE = 0.5
+"""How much of a hyperattenuating tumour's contrast its necrosis may take away: it stays brighter than the organ."""
 VIABLE_RIM_SHARE, VIABLE_RIM_MM = 0.12, 3.0
 FADING_CELLS = 0.8
 MARGIN_MM = 4.0
@@ -84,8 +86,12 @@ def _look(
     body = Body(mask, level, surface, spacing, wish)
     if len(parts) == len(wish.parts):
         return dress(hu, parts, body, ct=ct, room=room, rng=looks)
-    dead = _dead(stage, lattice, wish, looks)
-    target = min(looks.uniform(*NECROSIS_HU), wish.organ_hu + wish.contrast_hu - 10.0)
+    tumour_hu = wish.organ_hu + wish.contrast_hu
+    target = min(looks.uniform(*NECROSIS_HU), tumour_hu - 10.0)
+    share = looks.uniform(*NECROTIC_SHARE)
+    if wish.attenuation == "hyper":
+        share = min(share, BRIGHT_SHARE * wish.contrast_hu / (tumour_hu - target))
+    dead = _dead(stage, lattice, wish, share=share, rng=looks)
     hu += dead * (np.float32(target) - hu)
     painted = dress(hu, parts, body, ct=ct, room=room, rng=looks)
     core: tuple[Part, ...] = ("necrotic core",) if (dead[mask] > 0.5).any() else ()
@@ -112,9 +118,10 @@ def _grown(
     return stage
 
 
-def _dead(stage: Stage, lattice: Lattice, wish: Settled, rng: np.random.Generator) -> NDArray[np.float32]:
+def _dead(
+    stage: Stage, lattice: Lattice, wish: Settled, *, share: float, rng: np.random.Generator
+) -> NDArray[np.float32]:
     """(I, J, K) float32 0..1 on the crop: how much of each voxel is necrotic."""
     rim_mm = max(VIABLE_RIM_SHARE * wish.diameter_mm, VIABLE_RIM_MM)
-    share = float(rng.uniform(*NECROTIC_SHARE))
     cells = necrosis(stage.state, cell_mm=lattice.cell_mm, rim_mm=rim_mm, share=share, rng=rng)
     return lattice.to_crop(ndimage.gaussian_filter(cells.astype(np.float32), FADING_CELLS))
