@@ -64,7 +64,8 @@ def _necrosis(hu: NDArray[np.float32], body: Body, rng: np.random.Generator) -> 
     ragged = body.level + 0.16 * smooth_field(body.shape, body.spacing, max(radius / 2.5, 2.0), rng)
     tumour_hu = body.settled.organ_hu + body.settled.contrast_hu
     target = min(rng.uniform(*NECROSIS_HU), tumour_hu - 10.0)
-    inside = _ramp((rng.uniform(*NECROSIS_SHARE) * body.surface - ragged) * radius, width_mm=max(2.0, 0.15 * radius))
+    depth = np.asarray(rng.uniform(*NECROSIS_SHARE) * body.surface - ragged, dtype=np.float32) * np.float32(radius)
+    inside = _ramp(depth, width_mm=max(2.0, 0.15 * radius))
     return hu + inside * np.float32(target - tumour_hu)
 
 
