@@ -56,10 +56,14 @@ def test_a_study_is_exported_answered_and_scored(
 def test_the_proxy_prints_an_auc_for_each_engine(
     run: Callable[..., None], folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    real, painted = folders
-    run("proxy", str(real), "--painted", f"handcrafted={painted}")
+    run("proxy", str(folders[0]), "--painted", f"handcrafted={folders[1]}")
     assert "handcrafted" in capsys.readouterr().out
-    run("proxy", str(real), "--painted", f"handcrafted={painted}", "--json")
+
+
+def test_the_proxy_is_told_to_programs_as_json(
+    run: Callable[..., None], folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("proxy", str(folders[0]), "--painted", f"handcrafted={folders[1]}", "--json")
     (row,) = json.loads(capsys.readouterr().out)
     assert (row["engine"], row["painted_cases"], row["real_cases"]) == ("handcrafted", 3, 3)
 
