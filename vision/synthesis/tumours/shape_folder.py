@@ -25,8 +25,8 @@ LABELS: MappingProxyType[tuple[Organ, Kind], tuple[int, str]] = MappingProxyType
     }
 )
 """The integer of a lesion in its organ's label maps, and the column of cases.csv with its volume in mL."""
-SMALLEST_ML = 0.3
-SMALLEST_VOXELS = 64
+SMALLEST_ML = 0.5
+SMALLEST_VOXELS = 150
 """Below, the steps of the voxels are the shape."""
 
 
@@ -61,7 +61,7 @@ class Shape:
 def list_shapes(folder: Path) -> tuple[ListedShape, ...]:
     """The shapes below `folder`: `<organ>/cases.csv` names label maps `<case>.nii.gz` beside it, of kidney or pancreas.
 
-    Raises UsageError E_SHAPES when there is no such list, or nothing of at least 0.3 mL in it.
+    Raises UsageError E_SHAPES when there is no such list, or nothing of at least 0.5 mL in it.
     """
     shapes = [
         shape for organ in dict.fromkeys(organ for organ, _ in LABELS) for shape in _listed(folder / organ, organ)
