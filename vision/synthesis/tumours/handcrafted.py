@@ -6,6 +6,7 @@ texture, but for four organs, bright as well as dark, with parts, in mm at any s
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from scipy import ndimage
 from vision.synthesis.tumours.fields import smooth_field
 from vision.synthesis.tumours.parts import Body, paint_part
 from vision.synthesis.tumours.protocol import Painted, Part, Settled, Spacing, Voxel
-from vision.synthesis.tumours.room import ends_with_organ
+from vision.synthesis.tumours.room import ends_with_organ, no_room
 from vision.synthesis.tumours.shapes import CYST, TUMOUR, bent_level, grow
 from vision.synthesis.tumours.tissue import scan_noise
 
@@ -44,6 +45,9 @@ class Handcrafted:
         roughness = CYST if wish.kind == "cyst" else TUMOUR
         level = bent_level(shape, spacing, wish.centre, wish.diameter_mm / 2, roughness, rng)
         mask, surface = grow(level, room, spacing, wish.centre, wish.diameter_mm)
+        # Half a voxel more, because a small ball of voxels reaches beyond its radius.
+        if surface > roughness.largest_level + math.hypot(*spacing) / wish.diameter_mm:
+            raise no_room(wish.diameter_mm)
         hu = wish.organ_hu + wish.contrast_hu + texture(shape, spacing, wish, rng)
         return dress(hu, wish.parts, Body(mask, level, surface, spacing, wish), ct=ct, room=room, rng=rng)
 

@@ -12,12 +12,13 @@ from vision.synthesis.tumours.protocol import Part, Settled, Spacing
 
 NECROSIS_HU = (8.0, 28.0)
 """Between the fluid of a cyst (0 to 15 HU, hu_and_sizes 5c) and a poorly perfused tumour; engineering choice."""
-NECROSIS_SHARE = (0.45, 0.7)
+NECROSIS_SHARE = (0.4, 0.65)
 RIM_HU = (12.0, 28.0)
 """About +20 HU (hu_and_sizes 5c, liver metastasis, late arterial)."""
 CAPSULE_HU = (15.0, 40.0)
 SEPTA_HU = (25.0, 50.0)
 CALCIFICATION_HU = (180.0, 550.0)
+SPECK_EVERY_MM = 12.0
 RIM_MM, CAPSULE_MM, SEPTA_MM, CALCIFICATION_MM = (2.0, 4.0), (1.0, 1.8), (0.5, 0.9), (0.6, 1.8)
 
 
@@ -65,7 +66,7 @@ def _necrosis(hu: NDArray[np.float32], body: Body, rng: np.random.Generator) -> 
     tumour_hu = body.settled.organ_hu + body.settled.contrast_hu
     target = min(rng.uniform(*NECROSIS_HU), tumour_hu - 10.0)
     depth = np.asarray(rng.uniform(*NECROSIS_SHARE) * body.surface - ragged, dtype=np.float32) * np.float32(radius)
-    inside = _ramp(depth, width_mm=max(2.0, 0.15 * radius))
+    inside = _ramp(depth, width_mm=max(2.5, 0.25 * radius))
     return hu + inside * np.float32(target - tumour_hu)
 
 
@@ -88,12 +89,12 @@ def _septa(hu: NDArray[np.float32], body: Body, rng: np.random.Generator) -> NDA
 
 
 def _calcification(hu: NDArray[np.float32], body: Body, rng: np.random.Generator) -> NDArray[np.float32]:
-    """One to five specks inside, each at least its own voxel."""
+    """One to five specks inside, fewer in a small tumour, each at least its own voxel."""
     places = np.argwhere(body.mask)
     painted = hu.copy()
-    for _ in range(int(rng.integers(1, 6))):
+    for _ in range(min(int(rng.integers(1, 6)), 1 + int(body.settled.diameter_mm / SPECK_EVERY_MM))):
         at = places[int(rng.integers(len(places)))]
-        radius = min(rng.uniform(*CALCIFICATION_MM), 0.2 * body.settled.diameter_mm)
+        radius = min(rng.uniform(*CALCIFICATION_MM), 0.05 * body.settled.diameter_mm)
         height = np.float32(rng.uniform(*CALCIFICATION_HU))
         squared = np.zeros((1, 1, 1), dtype=np.float32)
         for axis, (count, step) in enumerate(zip(body.shape, body.spacing, strict=True)):

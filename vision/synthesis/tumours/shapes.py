@@ -21,15 +21,17 @@ KEPT_SHARE = 0.97
 
 @dataclass(frozen=True)
 class Roughness:
-    """How far a shape is from a ball: axis ratios, and displacement as shares of the radius, broad and fine."""
+    """How far a shape is from a ball: axis ratios, displacement as shares of the radius, broad and fine, and how far
+    the room may press it out of its shape, in radii."""
 
     axis_ratios: tuple[float, float]
     broad: float
     fine: float
+    largest_level: float
 
 
-CYST = Roughness((0.92, 1.08), 0.05, 0.0)
-TUMOUR = Roughness((0.75, 1.25), 0.22, 0.06)
+CYST = Roughness((0.92, 1.08), 0.05, 0.0, 1.15)
+TUMOUR = Roughness((0.75, 1.25), 0.22, 0.06, LARGEST_LEVEL)
 """The axis ratios of SyntheticTumors (CVPR-23): each radius 0.75 to 1.25 times the nominal one."""
 
 

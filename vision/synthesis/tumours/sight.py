@@ -28,7 +28,8 @@ def seen_from(room: NDArray[np.bool_], spacing: Spacing, centre: Voxel, reach_mm
     row = np.arccos(z[k] / np.maximum(distance, 1e-6)) * (POLAR_STEPS / math.pi) - 0.5
     column = np.arctan2(y[j], x[i]) % (2 * math.pi) * (ROUND_STEPS / (2 * math.pi))
     end = ndimage.map_coordinates(np.pad(ends, ((0, 0), (0, 1)), mode="wrap"), [row, column], order=1, mode="nearest")
-    near[i, j, k] = distance <= end
+    # A voxel more, so that smoothing leaves no shell of the organ between the tumour and the organ's border.
+    near[i, j, k] = distance <= end + sorted(spacing)[1]
     return near
 
 
