@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from assistant import commands_reader_study
+from assistant.case_options import Order as LabelOrder
 from assistant.terminal import progress_bar, tell
 from vision.errors import UsageError
 
@@ -53,21 +54,24 @@ def tumours(
     size_mm: Annotated[str | None, typer.Option(metavar="A..B", help="Diameters to draw from, as 5..40.")] = None,
     words: Annotated[str | None, typer.Option(help='What they look like, as "large hypodense".')] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same tumours.")] = 0,
+    label_order: LabelOrder = None,
     sheet: Annotated[Path | None, typer.Option(metavar="PNG", help="Also write a picture, without and with.")] = None,
 ) -> None:
     """Paint tumours into CTs: each with masks and facts. A run that was stopped goes on where it was."""
+    from vision.benchmark.layouts import find_cases
     from vision.synthesis.tumours.engines import make_engine
     from vision.synthesis.tumours.folder import synthesise_folder, write_sheet
 
     order = _order(organ or [], count, size_mm, words)
     painter = make_engine(engine, shapes=shapes)
+    cases = find_cases([inputs], order=label_order)
     with progress_bar() as progress:
-        result = synthesise_folder(inputs, out, order, engine=painter, seed=seed, progress=progress)
+        result = synthesise_folder(cases, out, order, engine=painter, seed=seed, progress=progress)
     for number, error in result.refused:
         tell(f"Case {number}: {error}")
     tell(f"Painted {result.painted} CTs, {result.finished_before} were finished before, {len(result.refused)} refused.")
     if sheet is not None:
-        tell(f"Saved {write_sheet(inputs, out, sheet)}")
+        tell(f"Saved {write_sheet(cases, out, sheet)}")
     raise typer.Exit(FAILED_EXIT_CODE if result.refused else 0)
 
 

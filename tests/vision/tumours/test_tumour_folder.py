@@ -37,7 +37,9 @@ def cases(tmp_path: Path) -> Path:
 
 
 def paint(cases: Path, out: Path, order: Order = ORDER, **seeds: int) -> FolderResult:
-    return synthesise_folder(cases, out, order, engine=make_engine("handcrafted"), seed=seeds.get("seed", 3))
+    return synthesise_folder(
+        find_cases([cases]), out, order, engine=make_engine("handcrafted"), seed=seeds.get("seed", 3)
+    )
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -72,7 +74,7 @@ def test_a_resumed_run_equals_one_that_was_not_stopped(cases: Path, tmp_path: Pa
 
     engine = make_engine("handcrafted")
     with pytest.raises(Cancelled, match="Stopped"):
-        synthesise_folder(cases, tmp_path / "out", ORDER, engine=engine, seed=3, progress=stop)
+        synthesise_folder(find_cases([cases]), tmp_path / "out", ORDER, engine=engine, seed=3, progress=stop)
     resumed = paint(cases, tmp_path / "out")
     assert (resumed.painted, resumed.finished_before) == (1, 1)
     paint(cases, tmp_path / "whole")
@@ -113,9 +115,11 @@ def test_a_case_without_the_organ_is_refused_and_the_others_painted(cases: Path,
 
 def test_a_sheet_shows_what_was_painted(cases: Path, tmp_path: Path) -> None:
     paint(cases, tmp_path / "out")
-    assert write_sheet(cases, tmp_path / "out", tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
+    assert (
+        write_sheet(find_cases([cases]), tmp_path / "out", tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
+    )
     with pytest.raises(UsageError, match="no painted tumour") as refused:
-        write_sheet(cases, tmp_path / "nothing", tmp_path / "sheet.png")
+        write_sheet(find_cases([cases]), tmp_path / "nothing", tmp_path / "sheet.png")
     assert refused.value.code == "E_NO_TUMOUR"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from vision.benchmark.layouts import EvaluationCase, Reference, find_cases, read_reference
+from vision.benchmark.layouts import EvaluationCase, Reference, read_reference
 from vision.errors import Cancelled, ResourceError, UsageError, UserError
 from vision.geometry import CTVolume, Mask, reorient_array
 from vision.io import load_ct, load_integers, write_ct, write_mask, write_text
@@ -37,17 +37,22 @@ class FolderResult:
 
 
 def synthesise_folder(
-    inputs: Path, out: Path, order: Order, *, engine: Engine, seed: int, progress: Progress = no_progress
+    cases: Sequence[EvaluationCase],
+    out: Path,
+    order: Order,
+    *,
+    engine: Engine,
+    seed: int,
+    progress: Progress = no_progress,
 ) -> FolderResult:
-    """Paint an order into every case of a folder and write `OUT/<case>/`: ct.nii.gz, segmentations/, tumours.json.
+    """Paint an order into every case and write `OUT/<case>/`: ct.nii.gz, segmentations/, tumours.json.
 
-    The folder may have any layout that `find_cases` reads. `segmentations` holds `<organ>_tumor.nii.gz` (or `_cyst`)
+    Cases are what `find_cases` finds, in any layout. `segmentations` holds `<organ>_tumor.nii.gz` (or `_cyst`)
     with the tumours known before, and every other annotated mask; an organ includes its tumours. Each case has its own
     seed, from its name, so that a run that was stopped (`progress` may raise Cancelled) and resumed equals one that was
-    not. A case in which nothing can be painted is refused and leaves no folder. Raises as `find_cases`; UsageError
+    not. A case in which nothing can be painted is refused and leaves no folder. Raises UsageError
     E_TUMOUR_OUT when `out` holds other cases or tumours of other settings, and ResourceError.
     """
-    cases = find_cases([inputs])
     settings = {"format": FORMAT, "engine": engine.name, "seed": seed, **asdict(order)}
     _claim(out, cases, settings)
     painted, before = 0, 0
@@ -108,11 +113,13 @@ def file_stem(structure: str) -> str:
     return structure.removesuffix("_lesion") + "_tumor" if structure.endswith("_lesion") else structure
 
 
-def write_sheet(inputs: Path, out: Path, png: Path) -> Path:
-    """Write a sheet of the first tumours of a finished folder, without and with. Raises as `synthesise_folder`, and
-    UsageError E_NO_TUMOUR when the folder holds none."""
+def write_sheet(cases: Sequence[EvaluationCase], out: Path, png: Path) -> Path:
+    """Write a sheet of the first tumours of a finished folder, without and with.
+
+    Raises UsageError E_NO_TUMOUR when the folder holds none, InputRefused, ResourceError.
+    """
     pairs: list[Pair] = []
-    for case in find_cases([inputs]):
+    for case in cases:
         if (out / case.name / FACTS_NAME).is_file() and len(pairs) < SHOWN:
             pairs += _pairs(load_ct(case.ct), out / case.name)
     if not pairs:

@@ -16,6 +16,7 @@ NECROSIS_SHARE = (0.4, 0.65)
 RIM_HU = (12.0, 28.0)
 """About +20 HU (hu_and_sizes 5c, liver metastasis, late arterial)."""
 CAPSULE_HU = (15.0, 40.0)
+WALL_SHARE = 0.7
 SEPTA_HU = (25.0, 50.0)
 CALCIFICATION_HU = (180.0, 550.0)
 SPECK_EVERY_MM = 12.0
@@ -50,9 +51,9 @@ def paint_part(part: Part, hu: NDArray[np.float32], body: Body, rng: np.random.G
         case "necrotic core":
             return _necrosis(hu, body, rng)
         case "capsule":
-            return _shell(hu, body, rng.uniform(*CAPSULE_MM), rng.uniform(*CAPSULE_HU))
+            return _shell(hu, body, rng.uniform(*CAPSULE_MM), _wall_hu(CAPSULE_HU, body, rng))
         case "rim":
-            return _shell(hu, body, rng.uniform(*RIM_MM), rng.uniform(*RIM_HU))
+            return _shell(hu, body, rng.uniform(*RIM_MM), _wall_hu(RIM_HU, body, rng))
         case "septa":
             return _septa(hu, body, rng)
         case "calcification":
@@ -68,6 +69,13 @@ def _necrosis(hu: NDArray[np.float32], body: Body, rng: np.random.Generator) -> 
     depth = np.asarray(rng.uniform(*NECROSIS_SHARE) * body.surface - ragged, dtype=np.float32) * np.float32(radius)
     inside = _ramp(depth, width_mm=max(2.5, 0.25 * radius))
     return hu + inside * np.float32(target - tumour_hu)
+
+
+def _wall_hu(brighter: tuple[float, float], body: Body, rng: np.random.Generator) -> float:
+    """HU of a wall above the tumour's; of a dark tumour it stays below the organ's, so that the whole stays dark."""
+    drawn = float(rng.uniform(*brighter))
+    dark = body.settled.attenuation == "hypo"
+    return min(drawn, WALL_SHARE * -body.settled.contrast_hu) if dark else drawn
 
 
 def _shell(hu: NDArray[np.float32], body: Body, thickness_mm: float, brighter_hu: float) -> NDArray[np.float32]:
