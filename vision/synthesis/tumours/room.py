@@ -17,7 +17,7 @@ PLACING_STEP_MM = 1.5
 FAT_HU = (-122.0, -20.0)
 """Mesenteric fat with its stranding (hu_and_sizes 5c); the low end also parts it from gas in CTs clipped at -125."""
 SOFT_TISSUE_HU = (-30.0, 350.0)
-WALL_HU = (15.0, 160.0)
+WALL_HU = (25.0, 160.0)
 NEAR_MM = 12.0
 ROOM_SIDE = 2.6
 """A tumour that does not fit as a ball may stretch along the organ: within a box of this many radii there is room."""
