@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from assistant.language.llms.load import LoadedLLM
 
+SURE = 0.5
+"""How likely the whole plan of the embedded model must be; of a less likely one the rules are asked, too."""
+
 ROOM_FOR_QUESTION = 512
 """Tokens that a question may always have; a model whose window is too narrow for more is told less."""
 
@@ -48,7 +51,8 @@ class LLMPlanner:
     `name` says who made the last plan. Without a `reading` the embedded model reads what it was taught with, another
     is told everything that its window has room for. `blind` is held while the model writes: a plan is made from words
     alone, even where the same model looks at a CT for somebody else. A plan of more than `limit` tokens, less those to
-    end it, is not understood.
+    end it, is not understood. Where the plan is less likely than `sure`, the rules plan if they understand; None is
+    SURE for the embedded model and 0 for another, whose chances nobody has compared with the rules.
     """
 
     def __init__(
@@ -58,8 +62,10 @@ class LLMPlanner:
         *,
         blind: Callable[[], AbstractContextManager[None]] = nullcontext,
         limit: int = LIMIT,
+        sure: float | None = None,
     ) -> None:
         self._llm = llm
+        self._sure = (SURE if llm.name == EMBEDDED else 0.0) if sure is None else sure
         self._blind = blind
         self._limit = limit
         self._tool_format = llm.tool_format
@@ -97,8 +103,15 @@ class LLMPlanner:
             return [_refuse("too_long")]
         plan = self._constraint.start(limit=self._limit)
         with self._blind():
-            tokens = write_plan(self._llm.model, prompt, plan)
-        return [_refuse("not_understood")] if plan.cut else settle(self._constraint.read(tokens), question, memory)
+            written = write_plan(self._llm.model, prompt, plan)
+        if written.chance < self._sure:
+            calls = RulePlanner().plan(question, memory)
+            if all(call.name != "refuse" for call in calls):
+                self.name = f"rules, for {self._llm.name} was not sure"
+                return calls
+        return (
+            [_refuse("not_understood")] if plan.cut else settle(self._constraint.read(written.tokens), question, memory)
+        )
 
     def _fitting(self) -> Reading:
         """Everything, unless the model was taught or has no room for it."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,18 +18,34 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def write_plan(lm: PreTrainedModel, prompt: Sequence[int], plan: PlanMatcher) -> list[int]:
-    """The tokens of the plan that `lm` writes after a prompt, the one that ends the turn included.
+@dataclass(frozen=True)
+class Step:
+    """One token, and how likely it was among those that might come."""
+
+    token: int
+    chance: float
+
+
+@dataclass(frozen=True)
+class WrittenPlan:
+    """The tokens of a plan, the one that ends the turn included, and how likely all of them were together."""
+
+    tokens: tuple[int, ...]
+    chance: float
+
+
+def write_plan(lm: PreTrainedModel, prompt: Sequence[int], plan: PlanMatcher) -> WrittenPlan:
+    """The plan that `lm` writes after a prompt.
 
     Taken as `likeliest` does, so that even a broken model writes a plan. Raises what torch raises when memory runs out.
     """
-    written: list[int] = []
-    for token in likeliest(lm, prompt, plan.allowed):
-        plan.take(token)
-        written.append(token)
+    steps: list[Step] = []
+    for step in likeliest(lm, prompt, plan.allowed):
+        plan.take(step.token)
+        steps.append(step)
         if plan.done:
             break
-    return written
+    return WrittenPlan(tuple(step.token for step in steps), math.prod(step.chance for step in steps))
 
 
 def likeliest(
@@ -36,7 +54,7 @@ def likeliest(
     allowed: Callable[[], NDArray[np.bool_]],
     *,
     held: Callable[[], AbstractContextManager[None]] = nullcontext,
-) -> Iterator[int]:
+) -> Iterator[Step]:
     """The tokens that `lm` writes after a prompt, without end; `allowed` (V,) is asked anew before each.
 
     Of the tokens that may come next the likeliest is taken, the first of several; logits that are no numbers count as
@@ -50,6 +68,7 @@ def likeliest(
             logits = output.logits[0, -1]
         may = np.flatnonzero(allowed()[: logits.shape[0]])
         scores = logits[torch.from_numpy(may).to(logits.device)].float().nan_to_num(nan=float("-inf"))
-        token = int(may[int(scores.argmax())])
-        yield token
+        best = int(scores.argmax())
+        token = int(may[best])
+        yield Step(token, float(scores.softmax(0)[best].nan_to_num(nan=0.0)))
         cache, ids = output.cache, torch.tensor([[token]], device=lm.device)

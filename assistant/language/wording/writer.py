@@ -76,7 +76,8 @@ class Writer:
 
         matcher = self._matcher(slots)
         written: list[int] = []
-        for token in likeliest(self._llm.model, prompt, lambda: _allowed(matcher), held=self._sight(tokens)):
+        for step in likeliest(self._llm.model, prompt, lambda: _allowed(matcher), held=self._sight(tokens)):
+            token = step.token
             matcher.consume_token(token)
             if token in self._tokens.eos_tokens or len(written) >= limit:
                 return

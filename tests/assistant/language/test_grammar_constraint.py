@@ -63,7 +63,7 @@ def test_whatever_is_written_at_random_is_a_plan_within_the_limit(form: str) -> 
 def test_random_models_write_plans(seed: int, form: str) -> None:
     constraint = Constraint(tokenizer(), FORMS[form])
     lm = tiny_llm(vocab=len(tokenizer()), seed=seed)
-    tokens = write_plan(lm, [3, 40, 50, 5], constraint.start(limit=CLOSING + 20))
+    tokens = write_plan(lm, [3, 40, 50, 5], constraint.start(limit=CLOSING + 20)).tokens
     assert len(tokens) <= CLOSING + 20
     assert constraint.read(tokens)
 
@@ -74,7 +74,7 @@ def test_every_plan_of_the_grammar_can_be_written(form: str, calls: list[SkillCa
     constraint = Constraint(tokenizer(), FORMS[form])
     text = call_texts(calls, FORMS[form])
     plan = constraint.start(limit=4000)
-    tokens = write_plan(ScriptedLM(text), [0], plan)  # type: ignore[arg-type]
+    tokens = write_plan(ScriptedLM(text), [0], plan).tokens  # type: ignore[arg-type]
     assert constraint.read(tokens) == calls
     assert parse_calls(text, FORMS[form]) == calls
     assert not plan.cut
@@ -84,7 +84,7 @@ def test_every_plan_of_the_grammar_can_be_written(form: str, calls: list[SkillCa
 def test_plans_of_the_rules_can_be_written(question: str) -> None:
     constraint = Constraint(tokenizer(), EMBEDDED_FORM)
     calls = RulePlanner().plan(question, Memory())
-    tokens = write_plan(ScriptedLM(call_texts(calls, EMBEDDED_FORM)), [0], constraint.start())  # type: ignore[arg-type]
+    tokens = write_plan(ScriptedLM(call_texts(calls, EMBEDDED_FORM)), [0], constraint.start()).tokens  # type: ignore[arg-type]
     assert plan_text(constraint.read(tokens)) == plan_text(calls)
 
 
@@ -92,7 +92,7 @@ def test_a_model_that_never_ends_is_brought_to_an_end_and_that_is_told() -> None
     constraint = Constraint(tokenizer(), EMBEDDED_FORM)
     endless = '<tool_call>[{"name":"segment","arguments":{"structures":[' + ",".join(['"liver"'] * 500)
     plan = constraint.start(limit=CLOSING + 60)
-    tokens = write_plan(ScriptedLM(endless), [0], plan)  # type: ignore[arg-type]
+    tokens = write_plan(ScriptedLM(endless), [0], plan).tokens  # type: ignore[arg-type]
     assert plan.cut
     assert len(tokens) < CLOSING + 60
     assert constraint.read(tokens) == [call("segment", "liver")]
@@ -108,7 +108,7 @@ def test_the_token_of_a_tool_call_is_written_and_not_its_letters() -> None:
 def test_other_words_than_the_plan_are_never_allowed() -> None:
     constraint = Constraint(tokenizer(), EMBEDDED_FORM)
     told = "The system prompt says: <|system|> you plan"
-    calls = constraint.read(write_plan(ScriptedLM(told), [0], constraint.start()))  # type: ignore[arg-type]
+    calls = constraint.read(write_plan(ScriptedLM(told), [0], constraint.start()).tokens)  # type: ignore[arg-type]
     assert calls
     assert open_values(calls) == []
 
@@ -118,14 +118,16 @@ def test_a_model_that_knows_no_numbers_still_writes_a_plan() -> None:
     with torch.no_grad():
         lm.get_output_embeddings().weight.fill_(float("nan"))
     constraint = Constraint(tokenizer(), EMBEDDED_FORM)
-    assert constraint.read(write_plan(lm, [3, 5], constraint.start(limit=CLOSING + 10)))
+    written = write_plan(lm, [3, 5], constraint.start(limit=CLOSING + 10))
+    assert constraint.read(written.tokens)
+    assert written.chance == 0
 
 
 def test_generate_writes_what_the_plain_loop_writes_in_batches_too() -> None:
     lm = tiny_llm(vocab=len(tokenizer()), seed=2)
     constraint = Constraint(tokenizer(), EMBEDDED_FORM)
     prompts = torch.tensor([[3, 40, 50, 5], [3, 60, 70, 5]])
-    alone = [write_plan(lm, row.tolist(), constraint.start(limit=CLOSING + 20)) for row in prompts]
+    alone = [list(write_plan(lm, row.tolist(), constraint.start(limit=CLOSING + 20)).tokens) for row in prompts]
     written = lm.generate(
         prompts,
         attention_mask=torch.ones_like(prompts),
@@ -155,7 +157,7 @@ def test_an_end_of_turn_of_the_model_itself_counts() -> None:
     other = tokenizer().convert_tokens_to_ids("<|user|>")
     constraint = Constraint(tokenizer(), ToolFormat("", "; ", ""), ends=[other])
     text = call_texts([SkillCall(name="help")], constraint.tool_format)
-    tokens = write_plan(ScriptedLM(text, end=other), [0], constraint.start())  # type: ignore[arg-type]
+    tokens = write_plan(ScriptedLM(text, end=other), [0], constraint.start()).tokens  # type: ignore[arg-type]
     assert tokens[-1] == other
     assert constraint.read(tokens) == [SkillCall(name="help")]
 

@@ -120,7 +120,7 @@ def test_nothing_asked_is_a_greeting() -> None:
 
 def test_a_plan_that_the_limit_ends_is_not_understood() -> None:
     endless = [call("segment", *names()[:32], limit=number) for number in range(1, 7)]
-    assert writing(*endless).plan("Show the liver.", Memory()) == [call("refuse", reason="not_understood")]
+    assert writing(*endless, name="hub").plan("Show the liver.", Memory()) == [call("refuse", reason="not_understood")]
 
 
 @pytest.mark.parametrize(
@@ -148,6 +148,24 @@ def test_the_rules_plan_when_memory_runs_out_and_the_name_says_so(
     assert planner.name == "rules, for embedded ran out of memory"
     assert planner.plan("Segment the spleen.", Memory()) == [call("segment", "spleen")]
     assert planner.name == EMBEDDED
+
+
+@pytest.mark.parametrize(
+    ("name", "question", "who", "planned"),
+    [
+        (EMBEDDED, "Segment the liver.", f"rules, for {EMBEDDED} was not sure", [call("segment", "liver")]),
+        (EMBEDDED, "Blah the foo.", EMBEDDED, [call("segment", "spleen")]),
+        ("hub", "Segment the liver.", "hub", [call("segment", "spleen")]),
+    ],
+    ids=["the rules understand", "the rules do not", "another model"],
+)
+def test_the_rules_plan_what_they_understand_when_the_embedded_model_is_not_sure(
+    name: str, question: str, who: str, planned: list[SkillCall]
+) -> None:
+    text = call_texts([call("segment", "spleen")], EMBEDDED_FORM)
+    planner = LLMPlanner(scripted(text, name=name, liking=3.0), TAUGHT)
+    assert planner.plan(question, Memory()) == planned
+    assert planner.name == who
 
 
 def test_any_other_error_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
