@@ -54,7 +54,7 @@ def tumours(
     size_mm: Annotated[str | None, typer.Option(metavar="A..B", help="Diameters to draw from, as 5..40.")] = None,
     words: Annotated[str | None, typer.Option(help='What they look like, as "large hypodense".')] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same tumours.")] = 0,
-    label_order: LabelOrder = None,
+    order: LabelOrder = None,
     sheet: Annotated[Path | None, typer.Option(metavar="PNG", help="Also write a picture, without and with.")] = None,
 ) -> None:
     """Paint tumours into CTs: each with masks and facts. A run that was stopped goes on where it was."""
@@ -62,11 +62,11 @@ def tumours(
     from vision.synthesis.tumours.engines import make_engine
     from vision.synthesis.tumours.folder import synthesise_folder, write_sheet
 
-    order = _order(organ or [], count, size_mm, words)
+    asked = _order(organ or [], count, size_mm, words)
     painter = make_engine(engine, shapes=shapes)
-    cases = find_cases([inputs], order=label_order)
+    cases = find_cases([inputs], order=order)
     with progress_bar() as progress:
-        result = synthesise_folder(cases, out, order, engine=painter, seed=seed, progress=progress)
+        result = synthesise_folder(cases, out, asked, engine=painter, seed=seed, progress=progress)
     for number, error in result.refused:
         tell(f"Case {number}: {error}")
     tell(f"Painted {result.painted} CTs, {result.finished_before} were finished before, {len(result.refused)} refused.")

@@ -19,6 +19,8 @@ from vision.synthesis.tumours.protocol import Growth, Part, Settled, Voxel, Wish
 SMALLEST_MM, LARGEST_MM = 2.0, 150.0
 NECROSIS_FROM_MM = 18.0
 WALL_FROM_MM = 8.0
+CAPSULE_FROM_MM = 15.0
+"""A smaller one would be mostly capsule, as bright as its organ."""
 STICKS_OUT_FROM_MM = 12.0
 """A kidney's tumours stick out from the medium size on (DiffTumor); smaller ones hardly can."""
 LEAST_STEP_HU = 4.0
@@ -130,7 +132,7 @@ def _parts(preset: Preset, diameter_mm: float, rng: np.random.Generator) -> tupl
     chances = rng.random(len(preset.parts))
     smallest: dict[Part, float] = {
         "necrotic core": NECROSIS_FROM_MM,
-        "capsule": WALL_FROM_MM,
+        "capsule": CAPSULE_FROM_MM,
         "rim": WALL_FROM_MM,
         "septa": WALL_FROM_MM,
         "calcification": 0.0,
