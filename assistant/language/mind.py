@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assistant.language.planner import TAUGHT, LLMPlanner
+from assistant.language.planner import SURE, TAUGHT, LLMPlanner
 from assistant.language.wording import Eyes, LLMLooker, LLMSpeaker
 from assistant.plan import Memory, SkillCall
 
@@ -25,6 +25,7 @@ class LLMMind:
             taught.llm,
             TAUGHT if taught.taught else None,
             blind=nullcontext if sighted is None else lambda: sighted.looking(None),
+            sure=SURE if taught.taught else 0.0,
         )
         self.name = self._planner.name
         self.speaker = LLMSpeaker(taught.llm, eyes, taught=taught.taught)

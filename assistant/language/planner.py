@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from assistant.language.llms.load import LoadedLLM
 
 SURE = 0.5
-"""How likely the whole plan of the embedded model must be; of a less likely one the rules are asked, too."""
+"""How likely the whole plan of a taught model must be; where one is less likely, the rules plan if they understand."""
 
 ROOM_FOR_QUESTION = 512
 """Tokens that a question may always have; a model whose window is too narrow for more is told less."""
@@ -51,8 +51,7 @@ class LLMPlanner:
     `name` says who made the last plan. Without a `reading` the embedded model reads what it was taught with, another
     is told everything that its window has room for. `blind` is held while the model writes: a plan is made from words
     alone, even where the same model looks at a CT for somebody else. A plan of more than `limit` tokens, less those to
-    end it, is not understood. Where the plan is less likely than `sure`, the rules plan if they understand; None is
-    SURE for the embedded model and 0 for another, whose chances nobody has compared with the rules.
+    end it, is not understood. Where the plan is less likely than `sure`, the rules plan if they understand.
     """
 
     def __init__(
@@ -62,10 +61,10 @@ class LLMPlanner:
         *,
         blind: Callable[[], AbstractContextManager[None]] = nullcontext,
         limit: int = LIMIT,
-        sure: float | None = None,
+        sure: float = 0.0,
     ) -> None:
         self._llm = llm
-        self._sure = (SURE if llm.name == EMBEDDED else 0.0) if sure is None else sure
+        self._sure = sure
         self._blind = blind
         self._limit = limit
         self._tool_format = llm.tool_format

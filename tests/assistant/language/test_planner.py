@@ -17,7 +17,16 @@ from assistant.language.llms.folder import EMBEDDED
 from assistant.language.llms.load import LoadedLLM
 from assistant.language.llms.table import LLMS, LLMRow
 from assistant.language.messages import told_messages
-from assistant.language.planner import TAUGHT, LLMPlanner, Reading, harmless, has_embedded, is_out_of_memory, marks_of
+from assistant.language.planner import (
+    SURE,
+    TAUGHT,
+    LLMPlanner,
+    Reading,
+    harmless,
+    has_embedded,
+    is_out_of_memory,
+    marks_of,
+)
 from assistant.language.rules import RulePlanner
 from assistant.language.words import LONGEST_QUESTION
 from assistant.plan import Memory, SkillCall
@@ -120,7 +129,7 @@ def test_nothing_asked_is_a_greeting() -> None:
 
 def test_a_plan_that_the_limit_ends_is_not_understood() -> None:
     endless = [call("segment", *names()[:32], limit=number) for number in range(1, 7)]
-    assert writing(*endless, name="hub").plan("Show the liver.", Memory()) == [call("refuse", reason="not_understood")]
+    assert writing(*endless).plan("Show the liver.", Memory()) == [call("refuse", reason="not_understood")]
 
 
 @pytest.mark.parametrize(
@@ -151,19 +160,19 @@ def test_the_rules_plan_when_memory_runs_out_and_the_name_says_so(
 
 
 @pytest.mark.parametrize(
-    ("name", "question", "who", "planned"),
+    ("sure", "question", "who", "planned"),
     [
-        (EMBEDDED, "Segment the liver.", f"rules, for {EMBEDDED} was not sure", [call("segment", "liver")]),
-        (EMBEDDED, "Blah the foo.", EMBEDDED, [call("segment", "spleen")]),
-        ("hub", "Segment the liver.", "hub", [call("segment", "spleen")]),
+        (SURE, "Segment the liver.", f"rules, for {EMBEDDED} was not sure", [call("segment", "liver")]),
+        (SURE, "Blah the foo.", EMBEDDED, [call("segment", "spleen")]),
+        (0.0, "Segment the liver.", EMBEDDED, [call("segment", "spleen")]),
     ],
-    ids=["the rules understand", "the rules do not", "another model"],
+    ids=["the rules understand", "the rules do not", "no surety is asked for"],
 )
-def test_the_rules_plan_what_they_understand_when_the_embedded_model_is_not_sure(
-    name: str, question: str, who: str, planned: list[SkillCall]
+def test_the_rules_plan_what_they_understand_when_the_model_is_not_sure(
+    sure: float, question: str, who: str, planned: list[SkillCall]
 ) -> None:
     text = call_texts([call("segment", "spleen")], EMBEDDED_FORM)
-    planner = LLMPlanner(scripted(text, name=name, liking=3.0), TAUGHT)
+    planner = LLMPlanner(scripted(text, name=EMBEDDED, liking=3.0), sure=sure)
     assert planner.plan(question, Memory()) == planned
     assert planner.name == who
 
