@@ -142,6 +142,11 @@ def _count(claim: Claim, finding: Finding, related: Sequence[Finding]) -> bool:
     return counts(claim, related)
 
 
+def _suspected(claim: Claim, finding: Finding, related: Sequence[Finding]) -> bool:
+    """Only a lesion is suspected; an organ is there or not."""
+    return is_lesion(finding.structure)
+
+
 _RULES: dict[str, Callable[[Claim, Finding, Sequence[Finding]], bool]] = {
     "number": _number,
     "pair": _pair,
@@ -155,4 +160,5 @@ _RULES: dict[str, Callable[[Claim, Finding, Sequence[Finding]], bool]] = {
     "no_size": _no_size,
     "range": _range,
     "organ": _organ,
+    "suspected": _suspected,
 }

@@ -9,7 +9,19 @@ from typing import Literal
 from assistant.grounding.lexicon import GENERIC, Mention, is_lesion
 
 Kind = Literal[
-    "number", "pair", "count", "side", "part", "segments", "slices", "confidence", "cut", "no_size", "range", "organ"
+    "number",
+    "pair",
+    "count",
+    "side",
+    "part",
+    "segments",
+    "slices",
+    "confidence",
+    "cut",
+    "no_size",
+    "range",
+    "organ",
+    "suspected",
 ]
 Standing = Literal["present", "absent", "not assessable", "cut"]
 """What a sentence says of a subject as a whole."""

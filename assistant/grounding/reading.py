@@ -54,6 +54,7 @@ _PRONOUN = re.compile(r"\s*(?:it|its|they|their|this|these)\b")
 _JOIN = re.compile(rf"[\s:(,]*(?:the |a |an )?{ADJECTIVES}")
 _AND = re.compile(rf"\s*(?:,|and|or|nor|, and|, or)\s*(?:the |a |an )?{ADJECTIVES}")
 _NO_GAP = re.compile(rf"(?: (?:the|a|an|any|visible|signs?|evidence|of|further))* {ADJECTIVES}")
+_SUSPECTED = re.compile(rf"\b(?:suspected|possible|potential) {ADJECTIVES}$")
 _AFTER_NUMBER = re.compile(r"\s*(?:(?:in|of|as|for)(?: the| its)?)?\s*")
 
 
@@ -106,6 +107,11 @@ def _subjects(page: Page, lexicon: Lexicon) -> list[Mention]:
             page.claims.append(Claim("organ", tuple(sorted(mention.names)), mention.start, mention.end))
         else:
             subjects.append(mention)
+    page.claims += [
+        Claim("suspected", (), subject.start, subject.start, about=at)
+        for at, subject in enumerate(subjects)
+        if _SUSPECTED.search(page.text[: subject.start])
+    ]
     for mention in mentions:
         page.blank(mention.start, mention.end)
     return subjects

@@ -14,8 +14,8 @@ from assistant.records import Finding, Measurement, Status
 Statement = frozenset[str]
 """One statement: every record that it can be about, such as 'F1.volume', 'F2 absent' or 'F3 side left'."""
 
-_SAYS_LITTLE = frozenset({"no_size", "organ"})
-"""Claims that follow from others: a size that is not given, the organ of a lesion that is named by it."""
+_SAYS_LITTLE = frozenset({"no_size", "organ", "suspected"})
+"""Claims that follow from others: a size not given, the organ that a lesion's name holds, that it is suspected."""
 
 
 def statements(

@@ -15,7 +15,7 @@ from vision.structures import STRUCTURES, by_name
 ORGANS = tuple(row for row in STRUCTURES if row.kind in ("organ", "vessel", "part"))
 LESIONS = tuple(row for row in STRUCTURES if row.kind == "lesion")
 SEEN_ORGAN = (
-    *replies.MEASURE,
+    *(name for name in replies.MEASURE if not name.startswith("lesion")),
     "segmented",
     "segmented_part",
     "segmented_volume",

@@ -24,3 +24,13 @@ def test_an_absence_on_both_sides_may_be_said_at_once() -> None:
         for n, side in enumerate(("left", "right"), 1)
     ]
     assert verify("No kidney was seen by the model.", sides) == []
+
+
+@pytest.mark.parametrize("word", ["suspected", "possible", "potential"])
+def test_only_a_lesion_is_suspected(word: str) -> None:
+    liver = Finding(id="F1", structure="liver", status=Status.SEEN)
+    lesion = Finding(id="F2", structure="liver_lesion", status=Status.SEEN)
+    for text in (f"A {word} liver F1 was found.", f"The {word} liver was found.", f"A {word} F1 was found."):
+        assert [problem.detail for problem in verify(text, [liver, lesion])] == ["suspected is not on record"], text
+    for text in (f"A {word} liver lesion F2 was found.", f"A {word} lesion was found in the liver.", "F1 was found."):
+        assert verify(text, [liver, lesion]) == [], text
