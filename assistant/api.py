@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "universal"
 RULES = "rules"
 
+DEFAULT_LLM = RULES
+"""Who plans and words unless `llm` says otherwise. The embedded model has its first training only: its card tells."""
+
 
 def open_ct(
     path: str | Path | CTVolume,
@@ -45,7 +48,7 @@ def open_ct(
     chosen = choices if series is None else replace(choices, series=series)
     ct = path if isinstance(path, CTVolume) else _load(Path(path), chosen, progress)
     seconds = time.perf_counter() - started
-    planner = planner or named_planner(llm or default_llm(), quantisation=quantisation)
+    planner = planner or named_planner(llm or DEFAULT_LLM, quantisation=quantisation)
     return Conversation(ct, segmenter or default_segmenter(), planner, open_seconds=seconds)
 
 
@@ -93,16 +96,8 @@ def named_segmenter(model: str) -> Segmenter:
 
 @functools.cache
 def default_planner() -> Planner:
-    """The planner of `default_llm`."""
-    return named_planner(default_llm())
-
-
-def default_llm() -> str:
-    """The embedded language model where its weights are installed, else the rules."""
-    from assistant.language.llms.folder import EMBEDDED
-    from assistant.language.planner import has_embedded
-
-    return EMBEDDED if has_embedded() else RULES
+    """The planner of DEFAULT_LLM."""
+    return named_planner(DEFAULT_LLM)
 
 
 def named_planner(llm: str, *, quantisation: Quantisation = "none") -> Planner:

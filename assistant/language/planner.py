@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from assistant.language.grammar import Constraint, tools
 from assistant.language.grammar.constraint import LIMIT
 from assistant.language.llms.chat import Tool, chat_text
-from assistant.language.llms.folder import EMBEDDED, EMBEDDED_FOLDER
+from assistant.language.llms.folder import EMBEDDED
 from assistant.language.messages import Message, plan_messages, told_messages
 from assistant.language.rules import RulePlanner
 from assistant.language.screens import refusal_of, spoken
@@ -19,7 +19,6 @@ from assistant.language.settle import settle
 from assistant.language.words import clean
 from assistant.plan import Memory, SkillCall
 from vision.errors import ResourceError
-from vision.extras import missing_packages
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -123,11 +122,6 @@ class LLMPlanner:
     def _encoded(self, reading: Reading, question: str, memory: Memory) -> list[int]:
         messages = reading.messages(question, memory)
         return self._llm.ids(chat_text(self._llm.tokenizer, self._llm.row, messages, tools=reading.tools))
-
-
-def has_embedded() -> bool:
-    """Whether the language model that ships is there, and what runs it."""
-    return (EMBEDDED_FOLDER / "config.json").is_file() and not missing_packages("torch", "transformers", "llguidance")
 
 
 def import_libraries() -> None:

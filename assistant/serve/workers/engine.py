@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from assistant.api import DEFAULT_MODEL, RULES, default_llm, named_planner, named_segmenter
+from assistant.api import DEFAULT_LLM, DEFAULT_MODEL, RULES, named_planner, named_segmenter
 from assistant.language.planner import import_libraries
 from assistant.language.rules import RulePlanner
 from assistant.plan import Memory, Planner
@@ -40,12 +40,12 @@ class Engine:
     def needs(self) -> ModelNeeds:
         """What one CT takes. Raises WeightsError as `find_model` does, and E_LLM for no such language model."""
         needs = needs_of(find_model(self.model))
-        llm = self.llm or default_llm()
+        llm = self.llm or DEFAULT_LLM
         return needs if llm == RULES else replace(needs, fixed=needs.fixed + language_bytes(llm, self.quantisation))
 
     def planner(self) -> Planner:
         """The planner alone, made in this process, once."""
-        return named_planner(self.llm or default_llm(), quantisation=self.quantisation)
+        return named_planner(self.llm or DEFAULT_LLM, quantisation=self.quantisation)
 
     def start(self) -> tuple[Segmenter, Planner]:
         """The segmenter and the planner, made in this process."""
@@ -58,7 +58,7 @@ def engine_of(model: str, *, llm: str | None = None, quantisation: Quantisation 
 
     Raises WeightsError E_MODEL for an unknown model.
     """
-    found, named = find_model(model).name, llm or default_llm()
+    found, named = find_model(model).name, llm or DEFAULT_LLM
     return Engine(
         warm_up=f"{__name__}:import_shipped" if named == RULES else f"{__name__}:import_with_language",
         arguments=(found, named, quantisation),
@@ -72,7 +72,7 @@ def make_both(
     model: str = DEFAULT_MODEL, llm: str | None = None, quantisation: Quantisation = "none"
 ) -> tuple[Segmenter, Planner]:
     """An installed model and the planner of a language model, the default one for None."""
-    return named_segmenter(model), named_planner(llm or default_llm(), quantisation=quantisation)
+    return named_segmenter(model), named_planner(llm or DEFAULT_LLM, quantisation=quantisation)
 
 
 def import_shipped() -> None:

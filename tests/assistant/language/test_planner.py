@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 import torch
 
-from assistant.language import planner as module
 from assistant.language.grammar import call_texts, plan_text, tools
 from assistant.language.grammar.constraint import CLOSING
 from assistant.language.llms.chat import tool_format_of
@@ -23,7 +21,6 @@ from assistant.language.planner import (
     LLMPlanner,
     Reading,
     harmless,
-    has_embedded,
     is_out_of_memory,
     marks_of,
 )
@@ -214,15 +211,6 @@ def test_the_same_question_gives_the_same_plan() -> None:
     loaded = tiny_loaded(seed=3)
     plans = [LLMPlanner(llm, limit=CLOSING + 40).plan("Show the liver.", Memory()) for llm in (loaded, loaded)]
     assert plans[0] == plans[1]
-
-
-def test_the_embedded_model_is_had_where_its_weights_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "EMBEDDED_FOLDER", tmp_path)
-    assert not has_embedded()
-    (tmp_path / "config.json").write_text("{}")
-    assert has_embedded()
-    monkeypatch.setattr(module, "missing_packages", lambda *names: ["llguidance"])
-    assert not has_embedded()
 
 
 def test_ends_of_turns_that_the_model_lists_count() -> None:

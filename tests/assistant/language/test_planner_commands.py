@@ -11,7 +11,6 @@ import pytest
 
 from assistant import api, cli
 from assistant.answer import Answer
-from assistant.language import planner as planner_module
 from assistant.language.grammar import can_write
 from assistant.language.llms.table import LLMS
 from assistant.language.llms.tiny import save_tiny
@@ -83,15 +82,6 @@ def test_chat_passes_the_language_model_on(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("assistant.serve.launch", lambda **arguments: told.update(arguments))
     assert command(monkeypatch, "chat", "--llm", "Qwen/Qwen3-0.6B", "--load-in-4bit") == 0
     assert (told["llm"], told["quantisation"]) == ("Qwen/Qwen3-0.6B", "4bit")
-
-
-def test_the_default_planner_is_the_embedded_model_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    named: list[str] = []
-    monkeypatch.setattr(api, "named_planner", lambda llm: named.append(llm) or RulePlanner())
-    for installed in (True, False):
-        monkeypatch.setattr(planner_module, "has_embedded", lambda installed=installed: installed)
-        api.default_planner.__wrapped__()
-    assert named == ["embedded", "rules"]
 
 
 def test_a_planner_is_loaded_once_and_the_rules_have_a_name(tmp_path: Path) -> None:
