@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mode
 from types import MappingProxyType
 from typing import Any
 
@@ -103,19 +104,20 @@ def read_requests(path: Path) -> list[Request]:
 def score_requests(requests: Iterable[Request], planner: Planner) -> RequestScore:
     """Plan each request by itself and compare the structures named with those wanted, as sets.
 
-    Raises ValueError without requests.
+    `planner` is who made most of the plans. Raises ValueError without requests.
     """
     asked = list(requests)
     if not asked:
         raise ValueError("a share needs at least one request")
-    misses, right = [], []
+    misses, right, makers = [], [], []
     for request in asked:
         calls = planner.plan(request.text, Memory())
+        makers.append(planner.name)
         found = frozenset(name for call in calls for name in call.arguments.get("structures", ()))
         right.append(found == request.wanted)
         if not right[-1]:
             misses.append(Miss(request, found))
-    return RequestScore(planner.name, share_of(right), tuple(misses))
+    return RequestScore(mode(makers), share_of(right), tuple(misses))
 
 
 def requests_json(score: RequestScore) -> dict[str, Any]:
