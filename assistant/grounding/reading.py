@@ -54,7 +54,8 @@ _PRONOUN = re.compile(r"\s*(?:it|its|they|their|this|these)\b")
 _JOIN = re.compile(rf"[\s:(,]*(?:the |a |an )?{ADJECTIVES}")
 _AND = re.compile(rf"\s*(?:,|and|or|nor|, and|, or)\s*(?:the |a |an )?{ADJECTIVES}")
 _NO_GAP = re.compile(rf"(?: (?:the|a|an|any|visible|signs?|evidence|of|further))* {ADJECTIVES}")
-_SUSPECTED = re.compile(rf"\b(?:suspected|possible|potential) {ADJECTIVES}$")
+_SUSPECTED = re.compile(r"\b(?:suspected|possible|potential)\b")
+_SUSPECTED_NEXT = re.compile(rf"{_SUSPECTED.pattern} {ADJECTIVES}$")
 _AFTER_NUMBER = re.compile(r"\s*(?:(?:in|of|as|for)(?: the| its)?)?\s*")
 
 
@@ -110,7 +111,8 @@ def _subjects(page: Page, lexicon: Lexicon) -> list[Mention]:
     page.claims += [
         Claim("suspected", (), subject.start, subject.start, about=at)
         for at, subject in enumerate(subjects)
-        if _SUSPECTED.search(page.text[: subject.start])
+        if _SUSPECTED_NEXT.search(page.text[: subject.start])
+        or _SUSPECTED.search(page.text[subject.start : subject.end])
     ]
     for mention in mentions:
         page.blank(mention.start, mention.end)

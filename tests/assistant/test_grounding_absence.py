@@ -30,7 +30,17 @@ def test_an_absence_on_both_sides_may_be_said_at_once() -> None:
 def test_only_a_lesion_is_suspected(word: str) -> None:
     liver = Finding(id="F1", structure="liver", status=Status.SEEN)
     lesion = Finding(id="F2", structure="liver_lesion", status=Status.SEEN)
-    for text in (f"A {word} liver F1 was found.", f"The {word} liver was found.", f"A {word} F1 was found."):
+    for text in (
+        f"A {word} liver F1 was found.",
+        f"The {word} liver was found.",
+        f"A {word} F1 was found.",
+        f"F1: {word} liver was found.",
+    ):
         assert [problem.detail for problem in verify(text, [liver, lesion])] == ["suspected is not on record"], text
-    for text in (f"A {word} liver lesion F2 was found.", f"A {word} lesion was found in the liver.", "F1 was found."):
+    for text in (
+        f"A {word} liver lesion F2 was found.",
+        f"A {word} lesion was found in the liver.",
+        f"F2: {word} liver lesion was found.",
+        "F1 was found.",
+    ):
         assert verify(text, [liver, lesion]) == [], text
