@@ -86,6 +86,11 @@ def default_segmenter() -> Segmenter:
     return named_segmenter(DEFAULT_MODEL)
 
 
+def chosen_segmenter(model: str | None) -> Segmenter:
+    """The segmenter of an installed model, for None that of the shipped weights. Raises as `named_segmenter`."""
+    return default_segmenter() if model is None else named_segmenter(model)
+
+
 @functools.cache
 def named_segmenter(model: str) -> Segmenter:
     """The segmenter of an installed model, loaded once per process. Raises vision.errors.WeightsError."""

@@ -11,7 +11,6 @@ from assistant.terminal import tell
 
 if TYPE_CHECKING:
     from vision.benchmark import EvaluationCase
-    from vision.segmenter import Segmenter
 
 JSONFlag = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Folders = Annotated[
@@ -54,10 +53,3 @@ def chosen_cases(
 def listed(names: str | None) -> frozenset[str] | None:
     """Names between commas as a set."""
     return None if names is None else frozenset(name.strip() for name in names.split(",") if name.strip())
-
-
-def chosen_segmenter(model: str | None) -> Segmenter:
-    """The segmenter of a model by its name, or the usual one."""
-    from assistant.api import default_segmenter, named_segmenter
-
-    return default_segmenter() if model is None else named_segmenter(model)

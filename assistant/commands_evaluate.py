@@ -17,7 +17,6 @@ from assistant.case_options import (
     Split,
     Structures,
     chosen_cases,
-    chosen_segmenter,
     listed,
 )
 from assistant.llm_options import ConversationCTs, LLMName, LoadIn4Bit, LoadIn8Bit, chosen_quantisation
@@ -54,6 +53,7 @@ def evaluate_vision(
     json: JSONFlag = False,
 ) -> None:
     """Score a model on cases with reference masks: Dice, surface Dice, volume error, lesions invented."""
+    from assistant.api import chosen_segmenter
     from vision.benchmark import (
         case_table,
         evaluate_cases,
@@ -118,6 +118,7 @@ def robustness(
     json: JSONFlag = False,
 ) -> None:
     """Present each case with other axes, spacings, slices and HU, and say how much Dice changes."""
+    from assistant.api import chosen_segmenter
     from vision.benchmark import evaluate_robustness
     from vision.benchmark.robustness import (
         no_scores,
@@ -154,6 +155,7 @@ def reliability(
     json: JSONFlag = False,
 ) -> None:
     """Compare the confidence of each mask with its Dice: can it be believed?"""
+    from assistant.api import chosen_segmenter
     from vision.benchmark import evaluate_cases, measure_reliability
     from vision.benchmark.figures import require_matplotlib, write_reliability_figure
     from vision.benchmark.reliability import reliability_json, reliability_table, write_reliability

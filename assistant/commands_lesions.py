@@ -15,7 +15,6 @@ from assistant.case_options import (
     Split,
     Structures,
     chosen_cases,
-    chosen_segmenter,
     listed,
 )
 from assistant.model_option import ModelName
@@ -92,6 +91,7 @@ def lesions(
 
 def _predictor(predictions: Path | None, model: str | None, order: str | None) -> Predictor:
     """The folder of masks, or the model. Raises UsageError E_PREDICTIONS for both."""
+    from assistant.api import chosen_segmenter
     from vision.benchmark.lesions import FolderPredictor, SegmenterPredictor
 
     if predictions is None:

@@ -203,10 +203,10 @@ def _deep_tumor(taught: TaughtLLM, options: EvaluationOptions, progress: Progres
 
 
 def _segmenter(options: EvaluationOptions) -> UniversalSegmenter:
-    from assistant.api import default_segmenter, named_segmenter
+    from assistant.api import chosen_segmenter
     from assistant.language.training.ct_tokens import require_universal
 
-    return require_universal(default_segmenter() if options.model is None else named_segmenter(options.model))
+    return require_universal(chosen_segmenter(options.model))
 
 
 @contextmanager

@@ -133,14 +133,13 @@ def _loaded(options: LanguageOptions, taught: Path) -> LoadedLLM:
 
 
 def _seeing(rows: Sequence[ChatRow], options: LanguageOptions) -> Seeing:
-    from assistant.api import default_segmenter, named_segmenter
+    from assistant.api import chosen_segmenter
     from assistant.language.training.ct_tokens import find_cts, require_universal
     from assistant.language.training.teach import Seeing
 
-    segmenter = default_segmenter() if options.model is None else named_segmenter(options.model)
     folders = options.cts or tuple(path.parent for path in options.data)
     paths = find_cts((row.ct for row in rows if row.ct is not None), folders)
-    return Seeing(require_universal(segmenter), paths, options.out / "ct_tokens")
+    return Seeing(require_universal(chosen_segmenter(options.model)), paths, options.out / "ct_tokens")
 
 
 def _checked(options: LanguageOptions) -> tuple[Stage, ...]:

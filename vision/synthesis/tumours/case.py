@@ -12,18 +12,12 @@ from scipy import ndimage
 
 from vision.errors import UsageError
 from vision.geometry import CTVolume, Mask, reorient_array, restore_array
+from vision.structures import by_name
 from vision.synthesis.tumours.facts import lesion_structure
 from vision.synthesis.tumours.protocol import ORGANS, Engine, Organ, TumourFacts, Voxel, Wish
 from vision.synthesis.tumours.synthesise import synthesise
 
 APART_MM = 4.0
-HOSTS: Mapping[Organ, tuple[str, ...]] = {
-    "liver": ("liver",),
-    "pancreas": ("pancreas",),
-    "kidney": ("kidney_left", "kidney_right"),
-    "colon": ("colon",),
-}
-"""The structures whose masks make the organ."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +54,14 @@ def lesions_of(organ: Organ) -> frozenset[str]:
     return frozenset({lesion_structure(organ, "tumour"), lesion_structure(organ, "cyst")})
 
 
+def hosts_of(organ: Organ) -> tuple[str, ...]:
+    """The structures whose masks make the organ."""
+    return by_name(lesion_structure(organ, "tumour")).lesion_of
+
+
 def organs_in(masks: Mapping[str, Mask]) -> tuple[Organ, ...]:
     """The organs among some masks that tumours can be painted into."""
-    return tuple(organ for organ in ORGANS if any(masks.get(host) for host in HOSTS[organ]))
+    return tuple(organ for organ in ORGANS if any(masks.get(host) for host in hosts_of(organ)))
 
 
 def paint_case(
@@ -87,7 +86,7 @@ def paint_case(
     refusal: UsageError | None = None
     for _ in range(order.count):
         wish = _drawn(order, organs, rng)
-        room = _union([turned[host] for host in HOSTS[wish.organ] if host in turned], hu.shape) & ~taken
+        room = _union([turned[host] for host in hosts_of(wish.organ) if host in turned], hu.shape) & ~taken
         try:
             tumour = synthesise(hu, room, spacing, wish=wish, engine=engine, rng=rng)
         except UsageError as error:
