@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from assistant import commands_reader_study
+from assistant import commands_reader_study, commands_tumour_pictures
 from assistant.case_options import Order as LabelOrder
 from assistant.terminal import progress_bar, tell
-from vision.errors import UsageError
+from assistant.tumour_options import EngineName, Organs, Seed, Shapes, SizeMM, Words, chosen_order
 
 if TYPE_CHECKING:
-    from vision.synthesis.tumours.case import Order
+    from vision.synthesis.tumours.gate import SegmenterGate
     from vision.synthesis.tumours.protocol import Organ
 
 FAILED_EXIT_CODE = 4
@@ -38,6 +39,7 @@ synthesize_app = typer.Typer(
 def register(app: typer.Typer) -> None:
     """Add the group to the program."""
     app.add_typer(synthesize_app, name="synthesize")
+    commands_tumour_pictures.register(synthesize_app)
     commands_reader_study.register(synthesize_app)
 
 
@@ -45,15 +47,20 @@ def register(app: typer.Typer) -> None:
 def tumours(
     inputs: Annotated[Path, typer.Argument(metavar="IN", help="Folder of CTs with organ masks, in any known layout.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write to, in AbdomenAtlas's layout.")],
-    engine: Annotated[str, typer.Option(help="handcrafted, cellular-automaton or real-shape.")] = "handcrafted",
-    shapes: Annotated[Path | None, typer.Option(help="Folder of real tumour shapes, for real-shape.")] = None,
-    organ: Annotated[
-        list[str] | None, typer.Option(help="liver, pancreas, kidney, colon; several allowed; all without it.")
-    ] = None,
+    engine: EngineName = "handcrafted",
+    shapes: Shapes = None,
+    organ: Organs = None,
     count: Annotated[int, typer.Option(help="Tumours a CT.")] = 1,
-    size_mm: Annotated[str | None, typer.Option(metavar="A..B", help="Diameters to draw from, as 5..40.")] = None,
-    words: Annotated[str | None, typer.Option(help='What they look like, as "large hypodense".')] = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same tumours.")] = 0,
+    size_mm: SizeMM = None,
+    words: Words = None,
+    confusers: Annotated[
+        int, typer.Option(help="Vessels, bile ducts, gas and fat a CT that look like tumours; no mask holds them.")
+    ] = 0,
+    gate: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="Keep only tumours that this model marks in 70 % of their voxels."),
+    ] = None,
+    seed: Seed = 0,
     order: LabelOrder = None,
     sheet: Annotated[Path | None, typer.Option(metavar="PNG", help="Also write a picture, without and with.")] = None,
 ) -> None:
@@ -62,11 +69,12 @@ def tumours(
     from vision.synthesis.tumours.engines import make_engine
     from vision.synthesis.tumours.folder import synthesise_folder, write_sheet
 
-    asked = _order(organ or [], count, size_mm, words)
+    asked = chosen_order(organ or [], size_mm, words, count=count, confusers=confusers)
     painter = make_engine(engine, shapes=shapes)
+    choosy = None if gate is None else _gate(gate, asked.organs)
     cases = find_cases([inputs], order=order)
     with progress_bar() as progress:
-        result = synthesise_folder(cases, out, asked, engine=painter, seed=seed, progress=progress)
+        result = synthesise_folder(cases, out, asked, engine=painter, seed=seed, gate=choosy, progress=progress)
     for number, error in result.refused:
         tell(f"Case {number}: {error}")
     tell(f"Painted {result.painted} CTs, {result.finished_before} were finished before, {len(result.refused)} refused.")
@@ -88,31 +96,9 @@ def anatomy(
     tell(f"Saved {synthesise_folder(maps, out, count=count, seed=seed)}")
 
 
-def _order(named: list[str], count: int, size_mm: str | None, words: str | None) -> Order:
-    """What is painted, and where: the organs named, else that of the words, else all. Raises UsageError."""
-    from vision.synthesis.tumours.case import Order
-    from vision.synthesis.tumours.protocol import ORGANS, Wish
-    from vision.synthesis.tumours.words import organ_named, read_words
+def _gate(model: str, organs: Sequence[Organ]) -> SegmenterGate:
+    """The gate of an installed model. Raises UsageError E_NO_LESIONS, WeightsError."""
+    from assistant.api import named_segmenter
+    from vision.synthesis.tumours.gate import segmenter_gate
 
-    organs: tuple[Organ, ...] = tuple(organ for organ in ORGANS if organ in named)
-    if len(organs) < len(set(named)):
-        raise UsageError("E_TUMOUR_ORGAN", "An organ is not one of those.", f"Choose from {', '.join(ORGANS)}.")
-    said = organ_named(words) if words else None
-    organs = organs or ((said,) if said else ORGANS)
-    if said and organs != (said,):
-        raise UsageError("E_TUMOUR_ORGAN", "The words and --organ name different organs.", "Leave one out.")
-    wish = read_words(words, organ=organs[0]) if words else Wish(organs[0])
-    if wish.diameter_mm is not None and size_mm:
-        raise UsageError("E_TUMOUR_SIZE", "The words and --size-mm both say a size.", "Leave one out.")
-    return Order(wish, organs, count, _sizes(size_mm))
-
-
-def _sizes(text: str | None) -> tuple[float, float] | None:
-    """'5..40' -> (5, 40), '20' -> (20, 20)."""
-    if text is None:
-        return None
-    low, dots, high = text.partition("..")
-    try:
-        return float(low), float(high if dots else low)
-    except ValueError:
-        raise UsageError("E_TUMOUR_SIZE", "--size-mm is not a range of mm.", "Write it as 5..40.") from None
+    return segmenter_gate(named_segmenter(model), organs)

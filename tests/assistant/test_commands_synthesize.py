@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from assistant import api
 from assistant.cli import app
+from tests.fakes import LabelMapSegmenter
 from tests.vision.tumours.bodies import organ_in_fat
 from vision.errors import UsageError
 from vision.geometry import CTVolume, Grid, Mask
@@ -41,6 +43,48 @@ def test_options_may_come_first_and_the_command_may_be_named(cases: Path, tmp_pa
     first = CliRunner().invoke(app, ["synthesize", "--size-mm", "9", str(cases), str(tmp_path / "a")])
     named = CliRunner().invoke(app, ["synthesize", "tumours", "--size-mm", "9", str(cases), str(tmp_path / "b")])
     assert (first.exit_code, named.exit_code) == (0, 0)
+
+
+def test_confusers_are_painted_too_and_a_sheet_shows_chosen_tumours(cases: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ["synthesize", str(cases), str(out), "--organ", "liver", "--count", "2", "--size-mm", "9"]
+    assert CliRunner().invoke(app, [*arguments, "--confusers", "2"]).exit_code == 0
+    assert len(json.loads((out / "one" / "tumours.json").read_text())["painted_confusers"]) == 2
+    shown = ["synthesize", "sheet", str(cases), str(out), "--png", str(tmp_path / "few.png"), "--only"]
+    assert CliRunner().invoke(app, [*shown, "2"]).exit_code == 0
+    assert (tmp_path / "few.png").is_file()
+    refused = CliRunner().invoke(app, [*shown, "best"])
+    assert "not a list of numbers" in str(refused.exception)
+
+
+def test_a_gate_that_has_learned_no_lesions_is_refused(
+    cases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "named_segmenter", lambda name: LabelMapSegmenter({}))
+    gated = ["synthesize", str(cases), str(tmp_path / "out"), "--organ", "liver", "--gate", "blind"]
+    refused = CliRunner().invoke(app, gated)
+    assert isinstance(refused.exception, UsageError)
+    assert refused.exception.code == "E_NO_LESIONS"
+
+
+def test_growth_is_animated_from_a_ct_and_its_masks(cases: Path, tmp_path: Path) -> None:
+    gif, one = tmp_path / "growth.gif", cases / "one"
+    arguments = ["synthesize", "growth", str(one / "ct.nii.gz"), str(one), "--out", str(gif)]
+    assert CliRunner().invoke(app, [*arguments, "--size-mm", "24"]).exit_code == 0
+    assert gif.read_bytes().startswith(b"GIF8")
+    other = CliRunner().invoke(app, [*arguments, "--organ", "pancreas"])
+    assert "The pancreas is not annotated" in str(other.exception)
+    twice = CliRunner().invoke(app, [*arguments, "--size-mm", "24", "--words", "small"])
+    assert "both say a size" in str(twice.exception)
+
+
+def test_masks_on_another_grid_do_not_grow_a_tumour(cases: Path, tmp_path: Path) -> None:
+    grid = Grid((8, 8, 8), np.eye(4))
+    write_mask(Mask(np.ones(grid.shape, dtype=bool), grid, "liver"), tmp_path / "masks" / "liver.nii.gz")
+    ct = cases / "one" / "ct.nii.gz"
+    arguments = ["synthesize", "growth", str(ct), str(tmp_path / "masks"), "--out", str(tmp_path / "growth.gif")]
+    refused = CliRunner().invoke(app, arguments)
+    assert "do not lie on the CT" in str(refused.exception)
 
 
 def test_the_other_commands_and_the_help_are_still_there() -> None:

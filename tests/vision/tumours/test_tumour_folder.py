@@ -3,22 +3,45 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.vision.tumours.bodies import organ_in_fat
 from vision.benchmark.layouts import find_cases, read_reference
 from vision.errors import Cancelled, UsageError
 from vision.geometry import CTVolume, Grid, Mask
-from vision.io import load_ct, write_ct, write_mask
+from vision.io import load_ct, load_labels, write_ct, write_mask
+from vision.segmenter import Encoding, Progress, no_progress
 from vision.synthesis.tumours import Wish, make_engine
 from vision.synthesis.tumours.case import Order, paint_case
+from vision.synthesis.tumours.confusers import FOUND_IN
 from vision.synthesis.tumours.folder import FolderResult, case_seed, synthesise_folder, write_sheet
+from vision.synthesis.tumours.gate import SegmenterGate, segmenter_gate
 
 LPS = np.diag((-2.5, -2.5, 2.0, 1.0))
 ORDER = Order(Wish("liver"), ("liver",), count=2, size_mm=(6, 12))
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A segmenter to which every voxel above some HU is a liver lesion."""
+
+    above_hu: float
+    name: str = "threshold"
+    structures: frozenset[str] = frozenset({"liver", "liver_lesion"})
+
+    def encode(self, ct: CTVolume, progress: Progress = no_progress) -> Encoding:
+        return Encoding(ct, None)
+
+    def segment(self, encoding: Encoding, structure: str) -> Mask:
+        return Mask(encoding.ct.hu > self.above_hu, encoding.ct.grid, structure)
+
+    def confidence(self, encoding: Encoding, part: Mask) -> float | None:
+        return None
 
 
 def case_of(folder: Path, name: str, *, structure: str = "liver") -> None:
@@ -118,6 +141,11 @@ def test_a_sheet_shows_what_was_painted(cases: Path, tmp_path: Path) -> None:
     assert (
         write_sheet(find_cases([cases]), tmp_path / "out", tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
     )
+    few = write_sheet(find_cases([cases]), tmp_path / "out", tmp_path / "few.png", only=frozenset({1, 4}))
+    with Image.open(tmp_path / "sheet.png") as whole, Image.open(few) as part:
+        assert part.width < whole.width
+    with pytest.raises(UsageError, match="A number is of no painted tumour"):
+        write_sheet(find_cases([cases]), tmp_path / "out", tmp_path / "few.png", only=frozenset({1, 5}))
     with pytest.raises(UsageError, match="no painted tumour") as refused:
         write_sheet(find_cases([cases]), tmp_path / "nothing", tmp_path / "sheet.png")
     assert refused.value.code == "E_NO_TUMOUR"
@@ -136,11 +164,53 @@ def test_tumours_keep_apart_from_each_other_and_from_lesions_that_are_known(case
     )
 
 
+def test_confusers_are_in_the_facts_and_the_ct_and_in_no_mask(cases: Path, tmp_path: Path) -> None:
+    paint(cases, tmp_path / "without")
+    paint(cases, tmp_path / "with", Order(ORDER.wish, ORDER.organs, ORDER.count, ORDER.size_mm, confusers=3))
+    one, other = (tmp_path / name / "one" for name in ("without", "with"))
+    assert contents(one / "segmentations") == contents(other / "segmentations")
+    facts = json.loads((other / "tumours.json").read_text())
+    assert (facts["confusers"], len(facts["painted_confusers"])) == (3, 3)
+    plain, confused = (load_ct(folder / "ct.nii.gz") for folder in (one, other))
+    changed = plain.hu != confused.hu
+    organ = load_labels(other)["liver"].voxels
+    assert changed.any()
+    assert not (changed & ~organ).any()
+    for confuser in facts["painted_confusers"]:
+        assert confuser["name"] in FOUND_IN["liver"]
+        i, j, k = confuser["centre_voxel"]
+        assert changed[i, j, k]
+        assert np.allclose(confused.grid.to_mm(np.array([i, j, k])), confuser["centre_ras_mm"], atol=1e-3)
+
+
+def test_a_gate_keeps_what_its_segmenter_marks_and_is_named_in_the_facts(cases: Path, tmp_path: Path) -> None:
+    found, engine = find_cases([cases]), make_engine("handcrafted")
+    blind = SegmenterGate(Threshold(above_hu=3000))
+    result = synthesise_folder(found, tmp_path / "blind", ORDER, engine=engine, seed=3, gate=blind)
+    assert [error.code for _, error in result.refused] == ["E_TUMOUR_JUDGED", "E_TUMOUR_JUDGED"]
+    sharp = segmenter_gate(Threshold(above_hu=-3000), ("liver",))
+    assert synthesise_folder(found, tmp_path / "sharp", ORDER, engine=engine, seed=3, gate=sharp).painted == 2
+    paint(cases, tmp_path / "plain")
+    judged, plain = (json.loads((tmp_path / name / "one" / "tumours.json").read_text()) for name in ("sharp", "plain"))
+    assert (judged["gate"], plain["gate"]) == ("threshold", None)
+    assert judged["tumours"] == plain["tumours"]
+    with pytest.raises(UsageError, match="other settings"):
+        paint(cases, tmp_path / "sharp")
+
+
+def test_a_gate_that_knows_no_lesion_of_an_organ_is_refused() -> None:
+    with pytest.raises(UsageError, match="no lesions of: kidney, colon") as refused:
+        segmenter_gate(Threshold(above_hu=0), ("liver", "kidney", "colon"))
+    assert refused.value.code == "E_NO_LESIONS"
+
+
 def test_an_order_of_nothing_is_refused() -> None:
     with pytest.raises(UsageError, match="nothing to paint"):
         Order(Wish("liver"), ("liver",), count=0)
     with pytest.raises(UsageError, match="not a range"):
         Order(Wish("liver"), ("liver",), count=1, size_mm=(40, 5))
+    with pytest.raises(UsageError, match="fewer than 0 confusers"):
+        Order(Wish("liver"), ("liver",), count=1, confusers=-1)
 
 
 def test_a_case_too_small_for_any_tumour_says_so(cases: Path) -> None:

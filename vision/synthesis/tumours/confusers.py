@@ -44,15 +44,26 @@ LOOKS: MappingProxyType[ConfuserName, Look] = MappingProxyType(
     }
 )
 """HU of vessels, bile, gas and fat: hu_and_sizes 5c; shapes: engineering choice."""
+FOUND_IN: MappingProxyType[Organ, tuple[ConfuserName, ...]] = MappingProxyType(
+    {
+        "liver": ("vessel", "bile duct branch", "gas", "fat cleft"),
+        "pancreas": ("vessel", "bile duct branch", "fat cleft"),
+        "kidney": ("vessel", "fat cleft"),
+        "colon": ("gas", "fat cleft"),
+    }
+)
+"""What each organ can hold: bile ducts run through liver and pancreas, gas lies in bile ducts and bowel."""
 
 
 @dataclass(frozen=True, eq=False)
 class Confused:
-    """A CT with a confuser: `ct` as given in shape and dtype, `mask` (I, J, K) bool of tumour, empty, and its name."""
+    """A CT with a confuser: `ct` as given in shape and dtype, `mask` (I, J, K) bool of tumour, empty, its name, and the
+    voxel of its middle."""
 
     ct: NDArray[Any]
     mask: NDArray[np.bool_]
     name: ConfuserName
+    centre_voxel: Voxel
 
 
 def paint_confuser(
@@ -81,7 +92,7 @@ def paint_confuser(
     change = hu + scan_noise(crop, spacing, rng) - crop
     painted = ct.copy()
     painted[box] = add_change(ct[box], weight, change.astype(np.float32), stored_range(ct))
-    return Confused(painted, np.zeros(ct.shape, dtype=np.bool_), name)
+    return Confused(painted, np.zeros(ct.shape, dtype=np.bool_), name, centre)
 
 
 def _tube(

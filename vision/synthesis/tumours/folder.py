@@ -18,9 +18,11 @@ from vision.io import load_ct, load_integers, write_ct, write_mask, write_text
 from vision.measure import components
 from vision.segmenter import Progress, no_progress
 from vision.structures import by_name
-from vision.synthesis.tumours.case import Order, PaintedCase, paint_case
-from vision.synthesis.tumours.protocol import Engine
+from vision.synthesis.tumours.case import ConfuserFacts, Order, PaintedCase, paint_case
+from vision.synthesis.tumours.gate import SegmenterGate
+from vision.synthesis.tumours.protocol import Engine, TumourFacts
 from vision.synthesis.tumours.sheet import Pair, contact_sheet, cut_pair
+from vision.synthesis.tumours.synthesise import synthesise
 
 FORMAT = "bodymaps-tumours-1"
 SETTINGS_NAME, FACTS_NAME, CT_NAME, MASKS_NAME = "synthesis.json", "tumours.json", "ct.nii.gz", "segmentations"
@@ -43,17 +45,20 @@ def synthesise_folder(
     *,
     engine: Engine,
     seed: int,
+    gate: SegmenterGate | None = None,
     progress: Progress = no_progress,
 ) -> FolderResult:
     """Paint an order into every case and write `OUT/<case>/`: ct.nii.gz, segmentations/, tumours.json.
 
     Cases are what `find_cases` finds, in any layout. `segmentations` holds `<organ>_tumor.nii.gz` (or `_cyst`)
-    with the tumours known before, and every other annotated mask; an organ includes its tumours. Each case has its own
+    with the tumours known before, and every other annotated mask; an organ includes its tumours. Confusers are in the
+    facts and in no mask. With a `gate` only what it passes is kept. Each case has its own
     seed, from its name, so that a run that was stopped (`progress` may raise Cancelled) and resumed equals one that was
     not. A case in which nothing can be painted is refused and leaves no folder. Raises UsageError
     E_TUMOUR_OUT when `out` holds other cases or tumours of other settings, and ResourceError.
     """
-    settings = {"format": FORMAT, "engine": engine.name, "seed": seed, **asdict(order)}
+    judge = None if gate is None else gate.segmenter.name
+    settings = {"format": FORMAT, "engine": engine.name, "seed": seed, **asdict(order), "gate": judge}
     _claim(out, cases, settings)
     painted, before = 0, 0
     refused: list[tuple[int, UserError]] = []
@@ -66,7 +71,8 @@ def synthesise_folder(
         try:
             reference = read_reference(case)
             rng = np.random.default_rng(case_seed(seed, case.name))
-            result = paint_case(reference.ct, reference.masks, order, engine=engine, rng=rng)
+            painter = synthesise if gate is None else gate
+            result = paint_case(reference.ct, reference.masks, order, engine=engine, rng=rng, painter=painter)
         except (Cancelled, ResourceError):
             raise
         except UserError as error:
@@ -93,19 +99,19 @@ def write_case(result: PaintedCase, reference: Reference, folder: Path, settings
             lesions[name] = Mask(lesions[name].voxels | mask.voxels, mask.grid, name)
     for name, mask in {**_with_tumours(reference.masks, result.lesions), **lesions}.items():
         write_mask(mask, folder / MASKS_NAME / f"{file_stem(name)}.nii.gz")
-    tumours = [
-        {
-            **facts.as_json(),
-            "centre_ras_mm": [round(float(mm), 3) for mm in result.ct.grid.to_mm(np.asarray(facts.centre_voxel))],
-        }
-        for facts in result.facts
-    ]
     content = {
         **settings,
         "mask_of": {name: f"{file_stem(name)}.nii.gz" for name in result.lesions},
-        "tumours": tumours,
+        "tumours": [_placed(facts, result.ct) for facts in result.facts],
+        "painted_confusers": [_placed(facts, result.ct) for facts in result.confusers],
     }
     write_text(folder / FACTS_NAME, json.dumps(content, indent=1) + "\n")
+
+
+def _placed(facts: TumourFacts | ConfuserFacts, ct: CTVolume) -> dict[str, Any]:
+    """Facts as JSON, with where the middle is in RAS+ mm."""
+    centre = ct.grid.to_mm(np.asarray(facts.centre_voxel))
+    return {**facts.as_json(), "centre_ras_mm": [round(float(mm), 3) for mm in centre]}
 
 
 def file_stem(structure: str) -> str:
@@ -113,28 +119,39 @@ def file_stem(structure: str) -> str:
     return structure.removesuffix("_lesion") + "_tumor" if structure.endswith("_lesion") else structure
 
 
-def write_sheet(cases: Sequence[EvaluationCase], out: Path, png: Path) -> Path:
-    """Write a sheet of the first tumours of a finished folder, without and with.
+def write_sheet(cases: Sequence[EvaluationCase], out: Path, png: Path, *, only: frozenset[int] | None = None) -> Path:
+    """Write a sheet of tumours of a finished folder, without and with: the first twelve, or those numbered `only`.
 
-    Raises UsageError E_NO_TUMOUR when the folder holds none, InputRefused, ResourceError.
+    Tumours are numbered from 1 in the order of the cases. Raises UsageError E_NO_TUMOUR when the folder holds none, or
+    none of a number; InputRefused, ResourceError.
     """
+    wanted = frozenset(range(1, SHOWN + 1)) if only is None else only
     pairs: list[Pair] = []
+    first = 1
     for case in cases:
-        if (out / case.name / FACTS_NAME).is_file() and len(pairs) < SHOWN:
-            pairs += _pairs(load_ct(case.ct), out / case.name)
-    if not pairs:
+        if not (out / case.name / FACTS_NAME).is_file():
+            continue
+        content = json.loads((out / case.name / FACTS_NAME).read_text(encoding="utf-8"))
+        rows = {number: row for number, row in enumerate(content["tumours"], first) if number in wanted}
+        first += len(content["tumours"])
+        if rows:
+            pairs += _pairs(load_ct(case.ct), out / case.name, rows, content["mask_of"])
+    if first == 1:
         raise UsageError("E_NO_TUMOUR", "There is no painted tumour to show.", "Paint some first.")
-    return contact_sheet(pairs[:SHOWN], png)
+    if only is not None and len(pairs) < len(only):
+        raise UsageError("E_NO_TUMOUR", "A number is of no painted tumour.", f"Choose from 1 to {first - 1}.")
+    return contact_sheet(pairs, png)
 
 
-def _pairs(before: CTVolume, folder: Path) -> list[Pair]:
-    content = json.loads((folder / FACTS_NAME).read_text(encoding="utf-8"))
+def _pairs(
+    before: CTVolume, folder: Path, rows: Mapping[int, dict[str, Any]], mask_of: Mapping[str, str]
+) -> list[Pair]:
     upright, axes, signs = before.grid.reoriented("RAS")
     old = reorient_array(before.hu, axes, signs)
     new = reorient_array(load_ct(folder / CT_NAME).hu, axes, signs)
     pairs = []
-    for row in content["tumours"]:
-        labels, _ = load_integers(folder / MASKS_NAME / content["mask_of"][row["structure"]])
+    for number, row in rows.items():
+        labels, _ = load_integers(folder / MASKS_NAME / mask_of[row["structure"]])
         i, j, k = (round(float(at)) for at in upright.to_ijk(np.asarray(row["centre_ras_mm"])))
         contrast = row["hu_inside"] - row["hu_organ"]
         pair = cut_pair(
@@ -144,7 +161,7 @@ def _pairs(before: CTVolume, folder: Path) -> list[Pair]:
             upright.spacing_mm,
             centre=(i, j, k),
             long_axis_mm=row["long_axis_mm"],
-            caption=f"{row['organ']} {row['preset']} {row['long_axis_mm']:.0f} mm {contrast:+.0f} HU",
+            caption=f"{number}. {row['organ']} {row['preset']} {row['long_axis_mm']:.0f} mm {contrast:+.0f} HU",
         )
         pairs.append(pair)
     return pairs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from vision.errors import InputRefused, UsageError
+from vision.geometry import CTVolume, Mask
 from vision.io.files.atomic import write_atomically
+from vision.synthesis.tumours.case import hosts_of, known_lesions, organs_in
 from vision.synthesis.tumours.cellular import CellularAutomaton
 from vision.synthesis.tumours.protocol import Spacing, Tumour, Wish
 from vision.synthesis.tumours.sheet import CAPTION, cut_pair, picture
 from vision.synthesis.tumours.synthesise import synthesise
+from vision.synthesis.tumours.upright import UprightCT
 
 SMALLEST_SHARE = 0.2
 LOOKS = 20
@@ -38,6 +42,24 @@ def watch_growth(
     for share in shares:
         engine = CellularAutomaton(grown=share)
         yield synthesise(ct, organ_mask, spacing, wish=wish, engine=engine, rng=np.random.default_rng(seed))
+
+
+def write_growth_in(path: Path, ct: CTVolume, masks: Mapping[str, Mask], *, wish: Wish, seed: int) -> Path:
+    """`write_growth` in the wished organ of a CT of any orientation, away from lesions that are known.
+
+    Raises InputRefused E_GRID for masks that do not lie on the CT, UsageError E_TUMOUR_ORGAN when none is of the organ,
+    and as `write_growth`.
+    """
+    if not all(mask.grid.matches(ct.grid) for mask in masks.values()):
+        raise InputRefused("E_GRID", "The masks do not lie on the CT.", "Resample them first.")
+    if wish.organ not in organs_in(masks):
+        raise UsageError(
+            "E_TUMOUR_ORGAN", f"The {wish.organ} is not annotated in it.", "Annotate it, or name another with --organ."
+        )
+    upright = UprightCT.of(ct, masks)
+    known = upright.near(upright.union(known_lesions((wish.organ,))))
+    room = upright.union(hosts_of(wish.organ)) & ~known
+    return write_growth(path, upright.hu, room, upright.spacing, wish=wish, seed=seed)
 
 
 def write_growth(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,23 @@ from vision.synthesis.tumours.wishes import draw_preset, growth, settle_as, size
 REACH_RADII, REACH_MM = 1.7, 4.0
 SHRINK = 0.75
 """A drawn diameter for which there is no room is made smaller by this; a wished one never is."""
+
+
+class Painter(Protocol):
+    """Paints one tumour by the rules of `synthesise`, which is one; another may be choosy."""
+
+    def __call__(
+        self,
+        ct: NDArray[Any],
+        organ_mask: NDArray[np.bool_],
+        spacing: Spacing,
+        *,
+        wish: Wish,
+        engine: Engine,
+        rng: np.random.Generator,
+    ) -> Tumour:
+        """As `synthesise`; raises UsageError when nothing is painted."""
+        ...
 
 
 def synthesise(
