@@ -19,7 +19,7 @@ from vision.geometry import CTVolume, Mask
 from vision.scene import Scene
 from vision.segmenter import Progress, Segmenter, no_progress
 
-SILENT = frozenset({"refuse", "help", "export", "describe", "classify", "correct"})
+SILENT = frozenset({"refuse", "help", "export", "describe", "correct"})
 """Skills that never look at the voxels, but for `describe` where something looks at the CT."""
 
 

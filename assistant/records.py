@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import unicodedata
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from assistant.plan import SkillCall
 from prompts import load_words
 
-SCHEMA_VERSION = "1.1"
-"""The second number grows with every field that is added; records of 1.0 are still read."""
+SCHEMA_VERSION = "1.2"
+"""The second number grows with every field that is added; records of 1.0 and 1.1 are still read."""
 INTENDED_USE = "Research only. AI-generated, preliminary, not for clinical use."
 
 
@@ -48,10 +48,12 @@ class Measurement(Record):
 
     id: str
     quantity: str
-    """volume, long_axis, short_axis, who, hu_mean, hu_sd, hu_p5, hu_p50, hu_p95, distance_F2, count, ..."""
+    """volume, long_axis, short_axis, who, hu_mean, hu_sd, hu_p5, hu_p50, hu_p95, distance_F2, count, ...; of a lesion
+    also core_hu, organ_hu (its organ's tissue), aorta_hu, lowest_hu, contact_aorta (degrees), reliable_from (mm, the
+    smallest of its kind that the model finds reliably)."""
     value: float
     unit: str
-    """'mL', 'mm', 'mm2', 'HU', 'slices', '%', '1'."""
+    """'mL', 'mm', 'mm2', 'HU', 'slices', '%', 'degrees', '1'."""
     method: str
     """Short and citable, e.g. 'voxel count x voxel volume'."""
     endpoints_mm: tuple[tuple[float, float, float], tuple[float, float, float]] | None = None
@@ -78,11 +80,43 @@ class Site(Record):
     side: str | None = None
     """'left' or 'right' (of the patient)."""
     part: str | None = None
-    """'head', 'body', 'tail', 'upper pole', ..."""
+    """'head', 'body', 'tail' of the pancreas; 'upper pole', 'interpolar region', 'lower pole' of a kidney."""
     segments: tuple[int, ...] = ()
     """Couinaud segments, largest share first."""
     first_slice: int | None = None
     last_slice: int | None = None
+
+
+class Attenuation(Record):
+    """A lesion's attenuation against the tissue of its organ; the numbers are its core_hu and organ_hu."""
+
+    word: Literal["hypo", "iso", "hyper"]
+    organ: str
+    """Name of the structure table."""
+    phase: str
+    """'native', 'arterial', 'portal', 'delayed' or 'unknown'."""
+    method: str
+
+
+class Possibility(Record):
+    """A type that a lesion may be of (`vision/lesion_types`), with the signs for and against it; no probability."""
+
+    type: str
+    points: int
+    """Of its signs; the more the better it fits, below 0 it fits less."""
+    supports: tuple[str, ...] = ()
+    against: tuple[str, ...] = ()
+
+
+class Classification(Record):
+    """What a lesion may be, what fits best first, and why it stays open which of them it is."""
+
+    possibilities: tuple[Possibility, ...]
+    phase: str
+    """As in `Attenuation`."""
+    open: Literal["", "one phase", "no contrast", "ct"]
+    """Empty where a sign tells the first apart from the others."""
+    method: str
 
 
 class Finding(Record):
@@ -100,6 +134,14 @@ class Finding(Record):
     confidence: float | None = None
     box: BoxRecord | None = None
     measurements: tuple[Measurement, ...] = ()
+    attenuation: Attenuation | None = None
+    """Of a lesion in a solid organ."""
+    classification: Classification | None = None
+    """Of a lesion, once asked for."""
+    lobes: int = 1
+    """Parts of a lesion that only necks join: more than one may be several lesions that touch."""
+    touches: tuple[str, ...] = ()
+    """Ids of lesions that it touches or overlaps, and that may be the same."""
     mask_file: str | None = None
     """Relative to answer.json once saved."""
 

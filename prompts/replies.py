@@ -38,28 +38,38 @@ MEASURE = {
     "lesion_who": "The WHO product of the axes of suspected {F.structure} {F.id} is {F.who}.",
     "lesion_cut_off": "Suspected {F.structure} {F.id} is cut by the {F.cut_ends} of the scan, so no size is given.",
     "lesion_hu": "The mean attenuation of suspected {F.structure} {F.id} is {F.hu_mean}.",
+    "lesion_attenuation": "Suspected {F.structure} {F.id} is {F.attenuation} to the {F.organ} "
+    "(core {F.core_hu} against {F.organ_hu}).",
 }
 DETECT = {
     "detected_one": "One suspected {F.structure} was detected.",
     "detected_many": "{F.count} suspected {F.structures} were detected.",
     "detected_several": "Several suspected {F.structures} were detected.",
-    "detected_in_segments": "{F.id}: suspected {F.structure} in {F.segments}, {F.long_axis} x {F.short_axis}, "
-    "confidence {F.confidence}.",
-    "detected_in_organ": "{F.id}: suspected {F.structure} in the {F.organ}, {F.long_axis} x {F.short_axis}, "
-    "confidence {F.confidence}.",
-    "detected_in_part": "{F.id}: suspected {F.structure} in the {F.part} of the {F.organ}, "
-    "{F.long_axis} x {F.short_axis}, confidence {F.confidence}.",
-    "detected_anywhere": "{F.id}: suspected {F.structure}, {F.long_axis} x {F.short_axis}, confidence {F.confidence}.",
-    "detected_in_segments_plain": "{F.id}: suspected {F.structure} in {F.segments}, confidence {F.confidence}.",
-    "detected_in_organ_plain": "{F.id}: suspected {F.structure} in the {F.organ}, confidence {F.confidence}.",
-    "detected_in_part_plain": "{F.id}: suspected {F.structure} in the {F.part} of the {F.organ}, "
-    "confidence {F.confidence}.",
-    "detected_anywhere_plain": "{F.id}: suspected {F.structure}, confidence {F.confidence}.",
     "detected_cut": "{F.id}: suspected {F.structure}, cut by the {F.cut_ends} of the scan; no size is given.",
     "none_detected": "No suspected {F.structure} was detected by the model.",
+    "none_detected_why": "No suspected {F.structure} was detected by the model: {F.why}.",
+    "lesion_lobes": "Suspected {F.structure} {F.id} may be several that touch; it is measured as one.",
+    "lesions_touching": "Suspected {A.structure} {A.id} and suspected {B.structure} {B.id} touch or nearly touch and "
+    "may be one.",
+    "lesion_vessels": "Suspected {F.structure} {F.id} touches {F.vessels}.",
+    "types_unknown": "I know no types of lesions of that organ.",
+    "vessels_unknown": "Contact not assessed, for want of a mask: {structures}.",
     "not_searched": "The {F.structure} was not searched for.",
     "not_searched_why": "The {F.structure} is not assessable: {F.why}.",
 }
+LESION_PARTS = MappingProxyType(
+    {
+        "in_part": "{F.id}: suspected {F.structure} in the {F.part} of the {F.organ}",
+        "in_segments": "{F.id}: suspected {F.structure} in {F.segments}",
+        "in_organ": "{F.id}: suspected {F.structure} in the {F.organ}",
+        "anywhere": "{F.id}: suspected {F.structure}",
+        "axes": "{F.long_axis} x {F.short_axis}",
+        "volume": "volume {F.volume}",
+        "attenuation": "{F.attenuation} (core {F.core_hu} against {F.organ_hu})",
+        "confidence": "confidence {F.confidence}",
+    }
+)
+"""Pieces of the sentence on one lesion, told one after the other with commas between; the first says which it is."""
 LOCATE = {
     "present": "The {F.structure} was searched for and is seen.",
     "slices": "The {F.structure} lies in {F.slices} (slices are counted from 0).",
@@ -109,14 +119,6 @@ REPORT = {
     "report_organ_not_seen": "{F.structure}: not seen by the model.",
     "report_organ_not_assessable": "{F.structure}: not assessable ({F.why}).",
     "report_range": "{F.structure}: volume {F.volume}, {place} the normal range of {F.normal_low} to {F.normal_high}.",
-    "report_lesion": "{F.id}: suspected {F.structure} in the {F.organ}, {F.long_axis} x {F.short_axis}, "
-    "volume {F.volume}, confidence {F.confidence}.",
-    "report_lesion_segments": "{F.id}: suspected {F.structure} in {F.segments}, {F.long_axis} x {F.short_axis}, "
-    "volume {F.volume}, confidence {F.confidence}.",
-    "report_lesion_part": "{F.id}: suspected {F.structure} in the {F.part} of the {F.organ}, "
-    "{F.long_axis} x {F.short_axis}, volume {F.volume}.",
-    "report_lesion_anywhere": "{F.id}: suspected {F.structure}, {F.long_axis} x {F.short_axis}, volume {F.volume}, "
-    "confidence {F.confidence}.",
     "report_no_lesion": "No suspected {F.structure} was detected by the model.",
     "report_done": "The report is ready; every number in it is a measurement on a mask.",
     "report_limits": "An absence means that the model searched and found nothing, not that nothing is there.",
@@ -169,6 +171,8 @@ FIXED: tuple[str, ...] = (
     "phase",
     "phase_unknown",
     "not_within",
+    "vessels_unknown",
+    "types_unknown",
     "report_done",
     "report_limits",
     "report_intended_use",

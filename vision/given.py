@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vision.geometry import CTVolume, Mask
-from vision.segmenter import Encoding, Progress, Segmenter, no_progress
+from vision.segmenter import Encoding, Progress, Segmenter, SizeSource, no_progress
 
 
 class GivenMasks:
@@ -19,6 +19,8 @@ class GivenMasks:
         self.masks = dict(masks)
         self.name = f"{base.name}; given: {', '.join(sorted(masks))}"
         self.structures = base.structures | frozenset(masks)
+        sizes = base.lesion_sizes if isinstance(base, SizeSource) else {}
+        self.lesion_sizes = {name: size for name, size in sizes.items() if name not in masks}
 
     def encode(self, ct: CTVolume, progress: Progress = no_progress) -> Encoding:
         for mask in self.masks.values():

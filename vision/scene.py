@@ -10,18 +10,22 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from vision.geometry import CTVolume, Mask, Notice
+from vision.lesion_types.phase import Phase, phase_of
 from vision.measure import (
+    HOLLOW,
     NON_CONTRAST,
     SIDE_LANDMARKS,
+    Intensity,
     Regions,
     anatomical_side_check,
     cut_at,
     extent_mm,
     intensity,
     liver_segments,
+    organ_tissue,
     pancreas_parts,
 )
-from vision.segmenter import Encoding, Progress, Segmenter, TokenSource, no_progress
+from vision.segmenter import Encoding, Progress, Segmenter, SizeSource, TokenSource, no_progress
 from vision.structures import by_name
 
 if TYPE_CHECKING:
@@ -146,6 +150,7 @@ class Scene:
         self._tokens: CTTokens | None = None
         self._sights: dict[str, Sight] = {}
         self._regions: dict[str, Regions] = {}
+        self._tissues: dict[str, tuple[Intensity, float] | None] = {}
 
     def ability(self, structure: str) -> Ability:
         """Whether a structure can be had in this scene."""
@@ -221,10 +226,30 @@ class Scene:
         found = None if aorta is None else intensity(self.ct, aorta)
         return found is not None and found.p50 < UNENHANCED_HU
 
+    def phase(self) -> Phase:
+        """The contrast phase: by what the file says, else by the HU of the aorta."""
+        aorta = self._landmark("aorta")
+        found = None if aorta is None else intensity(self.ct, aorta)
+        return phase_of(str(self.ct.facts.get("phase", "")), None if found is None else found.p50)
+
+    def tissue(self, organ: str) -> tuple[Intensity, float] | None:
+        """HU of an organ outside all its lesions (`organ_tissue`), measured once; None where there is none to measure,
+        and of what is mostly its contents."""
+        if organ not in self._tissues:
+            mask = None if organ in HOLLOW else self._landmark(organ)
+            kinds = [name for name in lesion_names(self.segmenter) if organ in by_name(name).lesion_of]
+            lesions = [self.see(name).mask for name in kinds] if mask is not None else []
+            self._tissues[organ] = None if mask is None else organ_tissue(self.ct, mask, lesions)
+        return self._tissues[organ]
+
     def side_doubt(self) -> Notice | None:
         """A warning when organs lie on the wrong side: left and right are then not certain."""
         landmarks = {name: self._landmark(name) for name in SIDE_LANDMARKS}
         return anatomical_side_check({name: mask for name, mask in landmarks.items() if mask is not None})
+
+    def reliable_from_mm(self, lesion: str) -> float | None:
+        """The smallest long axis of a lesion that the segmenter finds reliably, None where that is not known."""
+        return self.segmenter.lesion_sizes.get(lesion) if isinstance(self.segmenter, SizeSource) else None
 
     def confidence(self, part: Mask) -> float | None:
         """The segmenter's confidence in one piece of a structure."""

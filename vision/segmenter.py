@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -62,3 +62,11 @@ class TokenSource(Protocol):
     def tokens(self, encoding: Encoding) -> CTTokens | None:
         """The tokens of an encoded CT, None where there are none."""
         ...
+
+
+@runtime_checkable
+class SizeSource(Protocol):
+    """A segmenter of which it was measured how small a lesion it finds."""
+
+    lesion_sizes: Mapping[str, float]
+    """Lesion -> the smallest long axis in mm that it finds reliably; without the lesions where nothing is known."""

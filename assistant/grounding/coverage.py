@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 
+from assistant.grounding.lesion_claims import LESION_RULES
 from assistant.grounding.lexicon import is_lesion, plain, spoken
 from assistant.grounding.numbers import readings
 from assistant.grounding.page import Claim
@@ -161,4 +162,5 @@ _RULES: dict[str, Callable[[Claim, Finding, Sequence[Finding]], bool]] = {
     "range": _range,
     "organ": _organ,
     "suspected": _suspected,
+    **LESION_RULES,
 }

@@ -22,10 +22,17 @@ Kind = Literal[
     "range",
     "organ",
     "suspected",
+    "attenuation",
+    "against",
+    "touch",
+    "lobes",
+    "touching",
 ]
 Standing = Literal["present", "absent", "not assessable", "cut"]
 """What a sentence says of a subject as a whole."""
 
+OF_LESIONS: frozenset[Kind] = frozenset({"organ", "attenuation", "against", "touch", "lobes", "touching"})
+"""Kinds of claims that only a lesion is the subject of."""
 ADJECTIVES = r"(?:(?:suspected|possible|potential|likely|separate|distinct|candidate) )*"
 _BEFORE_SUBJECT = re.compile(rf"\s*(?:-sided )?{ADJECTIVES}")
 
@@ -74,11 +81,11 @@ def names_lesion(mention: Mention) -> bool:
 def bound(claim: Claim, subjects: list[Mention], text: str) -> Claim:
     """A claim with the subject it is about: the one right after it, else the nearest before, else the next.
 
-    Where a lesion lies is said of the lesion, not of another subject between.
+    Where a lesion lies and what it looks like is said of the lesion, not of another subject between.
     """
     if claim.about is not None:
         return claim
-    fitting = [at for at, subject in enumerate(subjects) if claim.kind != "organ" or names_lesion(subject)]
+    fitting = [at for at, subject in enumerate(subjects) if claim.kind not in OF_LESIONS or names_lesion(subject)]
     after = next((at for at in fitting if subjects[at].start >= claim.end), None)
     before = next((at for at in reversed(fitting) if subjects[at].end <= claim.start), None)
     if after is not None and (before is None or _BEFORE_SUBJECT.fullmatch(text[claim.end : subjects[after].start])):

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 
 from assistant.grounding import words
+from assistant.grounding.lesion_claims import take_lesion_claims
 from assistant.grounding.lexicon import Lexicon, Mention, plain
 from assistant.grounding.numbers import UNIT_WORDS
 from assistant.grounding.page import ADJECTIVES, Claim, Page, Standing, bound, names_lesion
@@ -63,6 +64,7 @@ def read(sentence: str, *, lexicon: Lexicon) -> Reading:
     """What one sentence claims; numbers, negations, places and judgements that no rule understands are `uncovered`."""
     page = Page(_PERCENTILE.sub(r"p\1", plain(sentence)))
     page.refuse(words.FORBIDDEN, "is never covered by a record")
+    take_lesion_claims(page)
     page.claims += [Claim("range", (match[1],), *match.span()) for match in page.take(words.RANGE)]
     ranges: list[Named] = [(claim.start, claim.end, words.NORMAL) for claim in page.claims]
     ranges += [(*match.span(), words.NORMAL) for match in page.take(words.NEUTRAL) if "normal range" in match.group()]

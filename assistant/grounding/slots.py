@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from assistant.grounding.lexicon import spoken, spoken_plural
 from assistant.grounding.numbers import format_measurement
 from assistant.records import Finding, Measurement
-from prompts.replies import CLOSED_WORDS, REPLIES, STRUCTURE_LISTS
+from prompts.replies import CLOSED_WORDS, LESION_PARTS, REPLIES, STRUCTURE_LISTS
 from vision.structures import STRUCTURES
 
+TOUCH = "touch_"
+"""Before the name of a vessel: the quantity of a lesion's contact with it."""
 _SLOT = re.compile(r"\{([^{}]*)\}")
 _SPOKEN = frozenset(structure.spoken for structure in STRUCTURES)
 _NO_MEASUREMENTS: Mapping[str, Measurement] = {}
@@ -50,12 +52,17 @@ def say(
     return _fill(REPLIES[template], subjects, words, extra)
 
 
+def say_lesion(parts: Sequence[str], lesion: Finding) -> str:
+    """One sentence on a lesion, of the pieces of `LESION_PARTS` with these names. Raises KeyError and MissingSlot."""
+    return _fill(f"{', '.join(LESION_PARTS[part] for part in parts)}.", {"F": lesion}, _NO_WORDS, _NO_MEASUREMENTS)
+
+
 def render(template: str, findings: Mapping[str, Finding], extra: Mapping[str, Measurement] = _NO_MEASUREMENTS) -> str:
     """Fill '{F1.volume}'-like slots: finding id (or prefix), dot, and a fact or the quantity of a measurement.
 
-    Facts: id, structure, structures (plural), side, organ, part, segments, slices, confidence, why, cut_at,
-    cut_ends (with 'end' or 'edge'), <quantity>_slice; all else is a quantity. 'distance' finds 'distance_F2' when F2 is
-    the other subject. Slices show the stored index, counted from 0, the same number as in
+    Facts: id, structure, structures (plural), side, organ, part, segments, slices, confidence, why, attenuation,
+    vessels, cut_at, cut_ends (with 'end' or 'edge'), <quantity>_slice; all else is a quantity. 'distance' finds
+    'distance_F2' when F2 is the other subject. Slices show the stored index, counted from 0, the same number as in
     answer.json. `extra` maps whole slots to free measurements. Raises MissingSlot naming every slot without a record.
     """
     return _fill(template, findings, _NO_WORDS, extra)
@@ -169,6 +176,12 @@ def _slices(finding: Finding) -> str:
     return f"slice {first}" if first == last else f"slices {first} to {last}"
 
 
+def _vessels(finding: Finding) -> str:
+    """'35 degrees of the aorta and 0 degrees of the inferior vena cava'."""
+    touched = [(m.quantity.removeprefix(TOUCH), m) for m in finding.measurements if m.quantity.startswith(TOUCH)]
+    return listed(f"{format_measurement(m)} of the {spoken(vessel)}" for vessel, m in touched)
+
+
 def _cut_ends(finding: Finding) -> str:
     word = "end" if set(finding.cut_at) <= {"superior", "inferior"} else "edge"
     return f"{listed(finding.cut_at)} {word}{'s' if len(finding.cut_at) > 1 else ''}" if finding.cut_at else ""
@@ -185,6 +198,8 @@ _FACTS: dict[str, Callable[[Finding], str]] = {
     "slices": _slices,
     "confidence": lambda finding: "" if finding.confidence is None else f"{finding.confidence:.2f}",
     "why": lambda finding: finding.why.strip().rstrip("."),
+    "attenuation": lambda finding: f"{finding.attenuation.word}attenuating" if finding.attenuation else "",
+    "vessels": _vessels,
     "cut_at": lambda finding: listed(finding.cut_at),
     "cut_ends": _cut_ends,
 }

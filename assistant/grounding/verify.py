@@ -13,6 +13,7 @@ from assistant.grounding.page import Claim, names_lesion
 from assistant.grounding.reading import Reading, read
 from assistant.grounding.sentences import split_sentences
 from assistant.grounding.statements import Statement, statements
+from assistant.grounding.told import told_records
 from assistant.grounding.words import FALL, RISE
 from assistant.records import Finding, Impression, Measurement, Status
 
@@ -48,8 +49,9 @@ class Verifier:
     """Reads a text sentence by sentence. What 'it' means is carried from each sentence to the next.
 
     `extra` are measurements of the CT itself, usable in sentences that name no structure. `impressions` are told in
-    their own fixed sentences only. `prior` says that a prior CT is open, without which no word may compare over time.
-    Sentences that are fixed in `prompts.replies` state nothing about the CT and pass.
+    their own fixed sentences only, as is what a lesion may be and what a search covered. `prior` says that a prior CT
+    is open, without which no word may compare over time. Sentences that are fixed in `prompts.replies` state nothing
+    about the CT and pass.
     """
 
     def __init__(
@@ -71,6 +73,9 @@ class Verifier:
         topics = told_impressions(sentence, self._facts.impressions)
         if topics:
             return Checked(sentence, (), tuple(frozenset({f"looks {topic}"}) for topic in topics))
+        told = told_records(sentence, self._facts.findings)
+        if told:
+            return Checked(sentence, (), tuple(frozenset({each}) for each in told))
         details, states, self._carried = _judge(sentence, self._facts, carried=self._carried)
         return Checked(sentence, tuple(Problem(sentence, detail) for detail in details), states)
 

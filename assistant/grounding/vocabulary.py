@@ -6,7 +6,7 @@ import re
 from functools import cache
 
 from assistant.grounding.lexicon import plain
-from prompts.replies import FIXED, REPLIES
+from prompts.replies import FIXED, LESION_PARTS, REPLIES
 
 _FUNCTION = """
 a about across additionally after all along also although am among an and another any approximately are around as at
@@ -46,7 +46,8 @@ _SIGNS = re.compile(r"[^a-z0-9\s.,;:!?()'\"/%&\u2018\u2019\u201c\u201d\u2014\u20
 
 @cache
 def _allowed() -> frozenset[str]:
-    templates = " ".join(re.sub(r"\{[^}]*\}", " ", plain(REPLIES[name])) for name in REPLIES.keys() - set(FIXED))
+    said = [*(REPLIES[name] for name in REPLIES.keys() - set(FIXED)), *LESION_PARTS.values()]
+    templates = " ".join(re.sub(r"\{[^}]*\}", " ", plain(sentence)) for sentence in said)
     known = {*plain(_FUNCTION).split(), *plain(_WORK).split(), *_QUANTITIES.split(), *_WORD.findall(templates)}
     return frozenset(known)
 

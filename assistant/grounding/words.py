@@ -132,6 +132,7 @@ UNNAMED = {
     "mm": ("long_axis", "short_axis", "extent"),
     "mm2": ("who",),
     "HU": ("hu_mean", "hu_p50"),
+    "degrees": (),
 }
 """The quantities that a number with this unit can be when no word says which; of other units any."""
 RELATIONAL = ("distance", "contact", "ratio", "difference")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from assistant.skills.bench import Bench, Look, Reply
+from assistant.skills.classify import classify
 from assistant.skills.compare import compare
 from assistant.skills.count import count
 from assistant.skills.describe import describe
@@ -23,6 +24,7 @@ SKILLS: Mapping[str, Skill] = MappingProxyType(
         "segment": segment,
         "measure": measure,
         "detect": detect,
+        "classify": classify,
         "locate": locate,
         "count": count,
         "compare": compare,
@@ -32,7 +34,6 @@ SKILLS: Mapping[str, Skill] = MappingProxyType(
         "export": explain_export,
         "help": show_help,
         "refuse": refuse,
-        "classify": unsupported,
         "correct": unsupported,
     }
 )

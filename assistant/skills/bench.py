@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from assistant.grounding import say, structure_list
-from assistant.notebook import Notebook, measurement
+from assistant.grounding import render, say, structure_list
+from assistant.measurements import measurement
+from assistant.notebook import Notebook
 from assistant.plan import SkillCall
 from assistant.records import Finding, Impression, Measurement, Report, Status
+from prompts.replies import REPLIES
 from vision.scene import lesion_names
 from vision.structures import STRUCTURES, by_name, names
 
@@ -98,7 +100,7 @@ def lies_within(finding: Finding, within: tuple[str, ...]) -> bool:
         return True
     site = finding.site
     places = {site.organ, *(f"liver_segment_{number}" for number in site.segments)}
-    if site.part:
+    if site.part and site.organ == "pancreas":
         places.add(f"pancreas_{site.part}")
     return bool(places & set(within))
 
@@ -133,12 +135,32 @@ def counted(bench: Bench, finding: Finding, number: int) -> Finding:
     )
 
 
+def say_nothing_of(findings: Sequence[Finding]) -> list[str]:
+    """The absences of several searches, those with one reason, or with none, in one sentence."""
+    said: dict[tuple[Status, str], list[Finding]] = {}
+    for finding in findings:
+        said.setdefault((finding.status, finding.why), []).append(finding)
+    return [_say_together(group) if len(group) > 1 else say_status(group[0]) for group in said.values()]
+
+
+def _say_together(group: Sequence[Finding]) -> str:
+    """'No suspected liver cyst or kidney lesion was detected by the model.'"""
+    absent = group[0].status is Status.NOT_SEEN
+    slots = [f"{{{finding.id}.structure}}" for finding in group]
+    name = "none_detected" if absent and not group[0].why else "none_detected_why" if absent else "not_assessable"
+    joined = f"{', '.join(slots[:-1])} {'or' if absent else 'and'} {slots[-1]}"
+    sentence = REPLIES[name].replace("{F.structure}", joined).replace("{F.why}", f"{{{group[0].id}.why}}")
+    sentence = sentence if absent else sentence.replace(" is not assessable", " are not assessable")
+    return render(sentence, {finding.id: finding for finding in group})
+
+
 def say_status(finding: Finding) -> str:
     """Why a finding that is not seen, or cannot be assessed, has nothing to show."""
     if finding.status is Status.NOT_SEEN:
         lesion = by_name(finding.structure).kind == "lesion"
         plain = "not_seen_why" if finding.why else "not_seen"
-        return say("none_detected" if lesion else plain, {"F": finding})
+        known = "none_detected_why" if finding.why else "none_detected"
+        return say(known if lesion else plain, {"F": finding})
     return say("not_assessable", {"F": finding})
 
 

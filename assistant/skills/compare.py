@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from assistant.grounding import say
-from assistant.notebook import measurement
+from assistant.measurements import measurement
 from assistant.records import Finding, Status
 from assistant.skills.bench import Bench, Reply, say_status
 from vision.structures import GROUPS, by_name

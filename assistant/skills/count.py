@@ -32,4 +32,4 @@ def _count(bench: Bench, seen: list[Finding]) -> list[str]:
     number = len(seen) if chosen else bench.notebook.lesion_count(seen[0].structure)
     first = counted(bench, seen[0], number)
     sentences = [say("count_one" if number == 1 else "count_many", {"F": first})]
-    return sentences + [line for finding in seen if chosen for line in describe_lesion(finding, measured=False)]
+    return sentences + [describe_lesion(finding, sizes=("axes",)) for finding in seen if chosen]

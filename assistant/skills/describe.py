@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from assistant.grounding import say
-from assistant.notebook import measurement
+from assistant.measurements import measurement
 from assistant.records import Measurement
 from assistant.skills.bench import Bench, Reply
 from assistant.skills.looks import PHASE_WORDS, look_at_ct

@@ -8,6 +8,8 @@ from assistant.grounding import say
 from assistant.records import Finding, Impression, Status
 from assistant.skills.bench import Bench, Reply, able, is_lesion, say_status, say_unable
 from assistant.skills.looks import look_at_liver
+from assistant.skills.vessels import say_vessels
+from vision.structures import by_name
 
 AXES = frozenset({"diameter", "long_axis", "short_axis", "size"})
 
@@ -32,6 +34,8 @@ def measure(bench: Bench) -> Reply:
             told, looks = look_at_liver(bench, measured)
             sentences += told
             impressions += looks
+    if "distance" in bench.quantities:
+        sentences += say_vessels(bench, findings)
     replied = tuple(sentences) or (say("refuse_unclear", {}),)
     return Reply(replied, tuple(findings), impressions=tuple(impressions))
 
@@ -64,6 +68,7 @@ def _sentences(bench: Bench, finding: Finding) -> list[str]:
         names.append("lesion_who" if lesion else "who")
     if finding.measurement("hu_mean") and "hu" in wanted:
         names.append("lesion_hu" if lesion else "hu")
+        names += ["lesion_attenuation"] if finding.attenuation else []
     if finding.measurement("extent") and "extent" in wanted and not finding.cut_at:
         names.append("length")
     return [say(name, subject) for name in names]
@@ -81,4 +86,6 @@ def _distances(bench: Bench, found: list[Finding]) -> Reply:
         subject, goal = (other, one) if is_lesion(other) and not is_lesion(one) else (one, other)
         subject = bench.notebook.distance(subject, goal)
         sentences.append(say("lesion_distance" if is_lesion(subject) else "distance", {"A": subject, "B": goal}))
+    if any(by_name(finding.structure).kind == "vessel" for finding in seen):
+        sentences += say_vessels(bench, seen)
     return Reply(tuple(sentences), (*seen, *rest))

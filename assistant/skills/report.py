@@ -7,7 +7,8 @@ from assistant.records import Finding, Report, Status
 from assistant.skills.bench import Bench, Reply
 from assistant.skills.compare import with_normal_range
 from assistant.skills.describe import describe
-from assistant.skills.detect import describe_lesion
+from assistant.skills.detect import describe_lesion, say_doubts
+from assistant.skills.vessels import say_vessels
 from vision.scene import lesion_names
 from vision.structures import GROUPS, STRUCTURES
 
@@ -70,24 +71,15 @@ def _organ_line(finding: Finding, place: str | None) -> str:
 
 
 def _lesions(bench: Bench, names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[Finding, ...]]:
-    lines, findings = [], []
-    for name in names:
-        for finding in bench.notebook.lesions(name):
-            findings.append(finding)
-            lines += _lesion_lines(finding)
-    return tuple(lines), tuple(findings)
+    findings = [finding for name in names for finding in bench.notebook.lesions(name)]
+    seen = [finding for finding in findings if finding.status is Status.SEEN]
+    lines = [_lesion_line(finding) for finding in findings]
+    lines += [*say_doubts(seen), *say_vessels(bench, seen)]
+    return tuple(lines), tuple(bench.notebook.get(finding.id) for finding in findings)
 
 
-def _lesion_lines(finding: Finding) -> list[str]:
-    subject, site = {"F": finding}, finding.site
-    if finding.status is not Status.SEEN:
-        return [_absence(finding)]
-    if finding.measurement("long_axis") is None or finding.measurement("volume") is None:
-        return [say("detected_cut", subject)]
-    if finding.confidence is None and not site.part:
-        return [*describe_lesion(finding, measured=False), say("lesion_volume", subject)]
-    name = "report_lesion_part" if site.part else "report_lesion_segments" if site.segments else "report_lesion"
-    return [say(name if site.organ else "report_lesion_anywhere", subject)]
+def _lesion_line(finding: Finding) -> str:
+    return describe_lesion(finding, sizes=("axes", "volume")) if finding.status is Status.SEEN else _absence(finding)
 
 
 def _absence(finding: Finding) -> str:

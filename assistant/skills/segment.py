@@ -5,7 +5,7 @@ from __future__ import annotations
 from assistant.grounding import say
 from assistant.records import Finding, Status
 from assistant.skills.bench import Bench, Reply, able, is_lesion, say_status, say_unable
-from assistant.skills.detect import describe_lesions
+from assistant.skills.detect import describe_lesions, say_doubts
 
 
 def segment(bench: Bench) -> Reply:
@@ -17,7 +17,7 @@ def segment(bench: Bench) -> Reply:
         found = bench.findings(name)
         findings += found
         if found and is_lesion(found[0]):
-            sentences += describe_lesions(bench, found, measured=measured)
+            sentences += [*describe_lesions(bench, found, measured=measured), *say_doubts(found)]
         else:
             sentences += [line for finding in found for line in _sentences(finding, measured=measured)]
         if not found:

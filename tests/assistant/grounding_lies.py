@@ -167,7 +167,47 @@ def wrong_comparison(told: Told, random_source: random.Random) -> str | None:
     return _swap(told.text, match, random_source.choice(choices), 1)
 
 
+def wrong_attenuation(told: Told, random_source: random.Random) -> str | None:
+    """Darker for brighter."""
+    match = _pick(re.compile(r"\b(hypo|iso|hyper)attenuating"), told.text, random_source)
+    if match is None:
+        return None
+    return _swap(told.text, match, random_source.choice([w for w in ("hypo", "iso", "hyper") if w != match[1]]), 1)
+
+
+def wrong_contact(told: Told, random_source: random.Random) -> str | None:
+    """Other degrees, another vessel, or contact without degrees."""
+    match = _pick(re.compile(r"(\d+) degrees of the (aorta|inferior vena cava|celiac trunk)"), told.text, random_source)
+    if match is None:
+        return None
+    vessels = ("aorta", "inferior vena cava", "celiac trunk", "liver", "hepatic vessels")
+    lies = (
+        _swap(told.text, match, str(int(match[1]) + random_source.choice((1, -1, 20))), 1),
+        _swap(told.text, match, random_source.choice([name for name in vessels if name not in told.text]), 2),
+        _swap(told.text, match, f"the {match[2]}", 0),
+    )
+    return random_source.choice(lies)
+
+
+def wrong_number_of_lesions_in_one(told: Told, random_source: random.Random) -> str | None:
+    """One that is several, or two that are one, where nothing says so."""
+    alone = [finding for finding in told.about if finding.lobes == 1 and finding.structure.endswith(("lesion", "cyst"))]
+    if not alone or alone[0].status is not Status.SEEN:
+        return None
+    spoken = by_name(alone[0].structure).spoken
+    said = f"Suspected {spoken} {alone[0].id} may be several that touch; it is measured as one."
+    others = [other for other in told.scene if other.structure.endswith("lesion") and other.id not in alone[0].touches]
+    others = [other for other in others if other.id != alone[0].id and other.status is Status.SEEN]
+    if not others or random_source.random() < 0.5:
+        return said
+    other = f"{by_name(others[0].structure).spoken} {others[0].id}"
+    return f"Suspected {spoken} {alone[0].id} and suspected {other} touch or nearly touch and may be one."
+
+
 LIES: tuple[Lie, ...] = (
+    wrong_attenuation,
+    wrong_contact,
+    wrong_number_of_lesions_in_one,
     wrong_number,
     number_of_another,
     wrong_unit,

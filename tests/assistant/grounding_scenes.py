@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from assistant.grounding import MissingSlot, say
-from assistant.records import Finding, Measurement, Site, Status
+from assistant.grounding import MissingSlot, say, say_lesion
+from assistant.records import Attenuation, Finding, Measurement, Site, Status
 from prompts import replies
 from vision.structures import STRUCTURES, by_name
 
@@ -31,9 +31,22 @@ SEEN_LESION = (
     *(name for name in replies.LOCATE if name.startswith("lesion")),
     *(name for name in replies.DETECT if name.startswith("detected")),
     *("count_one", "count_many"),
-    *("report_lesion", "report_lesion_segments", "report_lesion_part", "report_lesion_anywhere"),
+    *("lesion_lobes", "lesion_vessels"),
 )
-ABSENT_LESION = ("none_detected", "count_none", "not_seen_lesion", "report_no_lesion", "not_seen")
+PARTS = {
+    " ".join(parts): f"{', '.join(replies.LESION_PARTS[part] for part in parts)}."
+    for place in ("in_part", "in_segments", "in_organ", "anywhere")
+    for parts in (
+        (place, "axes", "confidence"),
+        (place, "axes", "volume", "attenuation", "confidence"),
+        (place, "axes", "attenuation"),
+        (place, "confidence"),
+    )
+}
+"""Sentences on one lesion that are put together of pieces, by the names of these."""
+TEMPLATES = {**replies.REPLIES, **PARTS}
+TOUCHED = ("aorta", "postcava", "celiac_trunk")
+ABSENT_LESION = ("none_detected", "none_detected_why", "count_none", "not_seen_lesion", "report_no_lesion", "not_seen")
 ABSENT_ORGAN = ("not_seen", "not_seen_why", "report_organ_not_seen")
 UNASSESSABLE = ("not_searched", "not_assessable", "not_searched_why", "report_organ_not_assessable", "why")
 CUT = ("cut", "cut_off", "segmented_cut", "report_organ_cut")
@@ -65,6 +78,9 @@ def scene(random_source: random.Random) -> tuple[Finding, ...]:
         findings[findings.index(first)] = first.model_copy(
             update={"measurements": (*first.measurements, *_between(first.id, second.id, random_source))}
         )
+    for first, second in _touching(findings):
+        findings[findings.index(first)] = first.model_copy(update={"touches": (second.id,)})
+        findings[findings.index(second)] = second.model_copy(update={"touches": (first.id,)})
     return tuple(findings)
 
 
@@ -90,6 +106,10 @@ def _sentences_of(findings: tuple[Finding, ...], random_source: random.Random) -
             told = _told(name, {"A": first, "B": second}, findings)
             if told:
                 yield told
+    for first, second in _touching(findings):
+        told = _told("lesions_touching", {"A": first, "B": second}, findings)
+        if told:
+            yield told
     for first, second in _neighbours(findings):
         larger = _value(first, "volume") > _value(second, "volume")
         for name in PAIRED:
@@ -99,8 +119,10 @@ def _sentences_of(findings: tuple[Finding, ...], random_source: random.Random) -
 
 
 def _told(name: str, subjects: dict[str, Finding], findings: tuple[Finding, ...]) -> Told | None:
-    words = {"place": _place(subjects["F"])} if "{place}" in replies.REPLIES[name] else {}
     try:
+        if name in PARTS:
+            return Told(name, say_lesion(name.split(), subjects["F"]), findings, tuple(subjects.values()))
+        words = {"place": _place(subjects["F"])} if "{place}" in replies.REPLIES[name] else {}
         return Told(name, say(name, subjects, words), findings, tuple(subjects.values()))
     except MissingSlot:
         return None
@@ -119,8 +141,10 @@ def _fitting(finding: Finding, findings: tuple[Finding, ...]) -> tuple[str, ...]
     alone = sum(other.structure == finding.structure for other in findings) == 1
     return tuple(
         name
-        for name in SEEN_LESION
-        if not (name.endswith("_one") and not alone) and not (name.endswith(("_many", "_several")) and alone)
+        for name in (*SEEN_LESION, *PARTS)
+        if not (name == "lesion_lobes" and finding.lobes == 1)
+        and not (name.endswith("_one") and not alone)
+        and not (name.endswith(("_many", "_several")) and alone)
     )
 
 
@@ -173,7 +197,8 @@ def _organ(finding_id: str, name: str, random_source: random.Random) -> Finding:
 
 def _lesion(finding_id: str, name: str, random_source: random.Random, *, count: int) -> Finding:
     if count == 0:
-        return Finding(id=finding_id, structure=name, status=Status.NOT_SEEN)
+        why = random_source.choice(("", "What was marked is too little to count."))
+        return Finding(id=finding_id, structure=name, status=Status.NOT_SEEN, why=why)
     organ = random_source.choice(by_name(name).lesion_of)
     first = random_source.randrange(0, 200)
     site = Site(
@@ -196,7 +221,26 @@ def _lesion(finding_id: str, name: str, random_source: random.Random, *, count: 
         status=Status.SEEN,
         site=site,
         confidence=random_source.uniform(0.3, 0.99),
-        measurements=(*_measurements(finding_id, random_source, scale=1.0), counted),
+        measurements=(
+            *_measurements(finding_id, random_source, scale=1.0),
+            counted,
+            *_lesion_numbers(finding_id, random_source),
+        ),
+        attenuation=Attenuation(
+            word=random_source.choice(("hypo", "iso", "hyper")), organ=organ, phase="portal", method="test"
+        ),
+        lobes=random_source.choice((1, 1, 2)),
+    )
+
+
+def _lesion_numbers(finding_id: str, random_source: random.Random) -> tuple[Measurement, ...]:
+    """HU of core and organ, and degrees of two vessels."""
+    rows = [("core_hu", random_source.uniform(-20, 150), "HU"), ("organ_hu", random_source.uniform(40, 200), "HU")]
+    for vessel in random_source.sample(TOUCHED, 2):
+        rows.append((f"touch_{vessel}", random_source.uniform(0, 360), "degrees"))
+    return tuple(
+        Measurement(id=f"{finding_id}.{quantity}", quantity=quantity, value=value, unit=unit, method="test")
+        for quantity, value, unit in rows
     )
 
 
@@ -242,6 +286,12 @@ def _beside(findings: Sequence[Finding]) -> list[tuple[Finding, Finding]]:
     organs = [second for _, second in _neighbours(findings)][:1]
     lesions = [row for row in findings if row.measurement("volume") and by_name(row.structure).lesion_of]
     return [(lesion, organ) for organ in organs for lesion in lesions]
+
+
+def _touching(findings: Sequence[Finding]) -> list[tuple[Finding, Finding]]:
+    """The first two lesions that were measured."""
+    lesions = [row for row in findings if row.measurement("volume") and by_name(row.structure).lesion_of]
+    return [(lesions[0], lesions[1])] if len(lesions) > 1 else []
 
 
 def _between(first: str, second: str, random_source: random.Random) -> tuple[Measurement, ...]:

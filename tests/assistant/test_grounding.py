@@ -20,7 +20,7 @@ from assistant.grounding import (
 from assistant.records import Finding, Measurement, Site, Status
 from prompts import replies
 from tests.assistant.grounding_lies import LIES
-from tests.assistant.grounding_scenes import true_sentences
+from tests.assistant.grounding_scenes import PARTS, true_sentences
 from vision.structures import STRUCTURES
 
 
@@ -287,4 +287,5 @@ def test_nearly_every_lie_is_caught() -> None:
 def test_every_measured_reply_is_among_the_true_sentences() -> None:
     of_the_ct = {"extent", "slice_count", "pixel"}
     told = {one.template for one in true_sentences(2500, seed=11)}
+    assert {part for name in told if name in PARTS for part in name.split()} == set(replies.LESION_PARTS)
     assert set(replies.REPLIES) - set(replies.FIXED) - of_the_ct - told == set()

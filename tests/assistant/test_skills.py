@@ -201,7 +201,7 @@ def test_a_contradiction_is_asked_back_with_what_it_could_mean() -> None:
     assert about_boxes(call("refuse", reason="contradictory")).ask("?").text == REPLIES["refuse_contradictory"]
 
 
-@pytest.mark.parametrize(("skill", "reply"), [("classify", "refuse_not_supported_skill"), ("export", "export_how")])
+@pytest.mark.parametrize(("skill", "reply"), [("correct", "refuse_not_supported_skill"), ("export", "export_how")])
 def test_skills_without_voxels_say_what_they_can(skill: str, reply: str) -> None:
     assert about_boxes(call(skill)).ask("?").text == REPLIES[reply]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -56,17 +57,22 @@ def core_intensity(ct: CTVolume, mask: Mask, *, erosion_mm: float) -> Intensity 
     return _statistics(ct.hu[wider][core]) if core.any() else None
 
 
-def relative_attenuation(lesion_mean: float, organ_mean: float, organ_sd: float, *, tolerance_sd: float = 0.1) -> str:
+def relative_attenuation(
+    lesion_mean: float, organ_mean: float, organ_sd: float, *, tolerance_sd: float = 0.1, tolerance_hu: float = 0.0
+) -> Literal["hypo", "iso", "hyper"]:
     """Name a lesion 'hypo', 'iso' or 'hyper' against the organ around it, from means and SD in HU.
 
-    Iso within `tolerance_sd` of the organ's standard deviations, default a tenth, as RadGPT's structured reports do
-    (Bassi et al., ICCV 2025). With a noise of 15 to 20 HU that is 2 HU, so iso is rare: a description of means, not of
-    what an eye would call isodense. Raises ValueError for a value that is not finite or an SD or tolerance below 0.
+    Iso within the larger of `tolerance_hu` and `tolerance_sd` of the organ's standard deviations, default a tenth, as
+    RadGPT's structured reports do (Bassi et al., ICCV 2025). With a noise of 15 to 20 HU that is 2 HU, so iso is rare:
+    a description of means, not of what an eye would call isodense. Raises ValueError for a value that is not finite or
+    an SD or tolerance below 0.
     """
-    if not np.isfinite([lesion_mean, organ_mean, organ_sd, tolerance_sd]).all() or min(organ_sd, tolerance_sd) < 0:
+    if not np.isfinite([lesion_mean, organ_mean, organ_sd, tolerance_sd, tolerance_hu]).all() or (
+        min(organ_sd, tolerance_sd, tolerance_hu) < 0
+    ):
         raise ValueError("attenuation compares finite means and a standard deviation of at least 0 HU")
     difference = lesion_mean - organ_mean
-    if abs(difference) <= tolerance_sd * organ_sd:
+    if abs(difference) <= max(tolerance_sd * organ_sd, tolerance_hu):
         return "iso"
     return "hyper" if difference > 0 else "hypo"
 

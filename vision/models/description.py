@@ -15,13 +15,24 @@ from vision.models.kinds import KINDS, UNIVERSAL, are_texts, is_list, is_number,
 from vision.structures import STRUCTURES
 
 REQUIRED = ("kind", "network", "sha256", "network_sha256")
-KEYS = (*REQUIRED, "left_out", "recipe", "trained_steps", "trained_seconds", "calibration", "trained_on")
+KEYS = (
+    *REQUIRED,
+    "left_out",
+    "recipe",
+    "trained_steps",
+    "trained_seconds",
+    "calibration",
+    "trained_on",
+    "lesion_sizes",
+)
 MOST_BYTES = 1 << 20
+LARGEST_LESION_MM = 500.0
 SOURCES = ("real", "synthetic", "real and synthetic")
 """What `trained_on` may say of a structure."""
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _NAMES = frozenset(structure.name for structure in STRUCTURES)
+_LESIONS = frozenset(structure.name for structure in STRUCTURES if structure.lesion_of)
 
 
 def parse_description(content: bytes, name: str) -> dict[str, Any]:
@@ -53,6 +64,7 @@ def parse_description(content: bytes, name: str) -> dict[str, Any]:
         "left_out": _left_out(values.get("left_out", ()), kind, known, name),
         "calibration": calibration,
         "trained_on": trained_on,
+        "lesion_sizes": _lesion_sizes(values.get("lesion_sizes", {}), known, name),
     }
 
 
@@ -153,6 +165,18 @@ def _trained_on(values: object, name: str) -> dict[str, str]:
         if source not in SOURCES:
             _refuse(name, f"trained_on of {structure} is none of {', '.join(SOURCES)}")
     return dict(values)
+
+
+def _lesion_sizes(values: object, known: Sequence[str], name: str) -> dict[str, float]:
+    """Lesion -> the smallest long axis in mm that the model finds reliably."""
+    if not isinstance(values, Mapping):
+        _refuse(name, "lesion_sizes is not an object")
+    for structure, size in values.items():
+        if structure not in known or structure not in _LESIONS:
+            _refuse(name, f"lesion_sizes names {str(structure)[:40]!r}, which is no lesion that the network segments")
+        if not (is_number(size) and 0 < size <= LARGEST_LESION_MM):
+            _refuse(name, f"lesion_sizes of {structure} is not a length in mm")
+    return {structure: float(size) for structure, size in values.items()}
 
 
 def _refuse(name: str, what: str) -> NoReturn:

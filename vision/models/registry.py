@@ -27,7 +27,8 @@ class ModelEntry:
     """One installed model. `channels` are the structures that it answers; `config` rebuilds the network.
 
     `kind` says of which network, `calibration` gives slope and intercept of a structure's logit, `trained_on` says
-    which CTs taught a structure: real, synthetic, real and synthetic.
+    which CTs taught a structure: real, synthetic, real and synthetic. `lesion_sizes` are the smallest long axes in mm
+    of the lesions that it finds reliably, where that was measured.
     """
 
     name: str
@@ -39,6 +40,7 @@ class ModelEntry:
     kind: str
     calibration: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     trained_on: Mapping[str, str] = field(default_factory=dict)
+    lesion_sizes: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -122,4 +124,5 @@ def _read_model(description: Path) -> ModelEntry:
         kind=values["kind"],
         calibration=values["calibration"],
         trained_on=values["trained_on"],
+        lesion_sizes=values["lesion_sizes"],
     )

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from assistant.language.wording.facts import facts_json
-from assistant.notebook import HU_METHOD, VOLUME_METHOD, measurement
+from assistant.measurements import HU_METHOD, VOLUME_METHOD, measurement
 from assistant.records import Finding, Measurement, Site, Status
 from vision.structures import by_name
 

@@ -14,7 +14,7 @@ from assistant.plan import Memory, Planner
 from assistant.serve.workers.needs import ModelNeeds, language_bytes, needs_of
 from vision.geometry import CTVolume, Mask
 from vision.models.registry import find_model
-from vision.segmenter import Encoding, Progress, Segmenter, TokenSource, no_progress
+from vision.segmenter import Encoding, Progress, Segmenter, SizeSource, TokenSource, no_progress
 
 if TYPE_CHECKING:
     from assistant.language.llms.memory import Quantisation
@@ -96,6 +96,7 @@ class AdmittedSegmenter:
         self.admit = admit
         self.name = base.name
         self.structures = base.structures
+        self.lesion_sizes = dict(base.lesion_sizes) if isinstance(base, SizeSource) else {}
 
     def encode(self, ct: CTVolume, progress: Progress = no_progress) -> Encoding:
         self.admit()

@@ -11,22 +11,21 @@ from dataclasses import replace
 import pytest
 
 from assistant.grounding import fillings
-from prompts.replies import REPLIES
 from tests.assistant.grounding_lies import LIES, Lie
-from tests.assistant.grounding_scenes import Told, true_sentences
+from tests.assistant.grounding_scenes import TEMPLATES, Told, true_sentences
 from tests.assistant.language.speaking import SCRIPTED, spoken_of
 
 _SLOT = re.compile(r"\{(\w+)\.(\w+)\}")
 _DIGIT = re.compile(r"\d")
 _PLACES = frozenset({"slices", "long_axis_slice", "segments"})
-_WORDS = frozenset({"structure", "structures", "side", "organ", "part", "cut_ends", "why"})
+_WORDS = frozenset({"structure", "structures", "side", "organ", "part", "cut_ends", "why", "attenuation"})
 _BETWEEN = ("distance", "contact", "difference", "ratio")
 SIZES = [pytest.param(200, id="some"), pytest.param(2000, id="many", marks=pytest.mark.slow)]
 
 
 def with_slots(told: Told) -> Told:
     """The sentence as a language model would write it: names as words, every number as a slot."""
-    names = dict(zip(("A", "B") if "{A." in REPLIES[told.template] else ("F",), told.about, strict=True))
+    names = dict(zip(("A", "B") if "{A." in TEMPLATES[told.template] else ("F",), told.about, strict=True))
     known = fillings(told.scene)
 
     def fill(match: re.Match[str]) -> str:
@@ -36,7 +35,7 @@ def with_slots(told: Told) -> Told:
         between = f"_{names['B'].id}" if match[2] in _BETWEEN else ""
         return f"{{{finding.id}.{match[2]}{between}}}"
 
-    text = _SLOT.sub(fill, REPLIES[told.template].replace(" (slices are counted from 0)", ""))
+    text = _SLOT.sub(fill, TEMPLATES[told.template].replace(" (slices are counted from 0)", ""))
     place = re.search(r"\b(above|below|within) the normal", told.text)
     text = text.replace("{place}", place[1] if place else "")
     return replace(told, text=text[:1].upper() + text[1:])

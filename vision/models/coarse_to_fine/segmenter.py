@@ -31,6 +31,7 @@ from vision.segmenter import Encoding, Progress, no_progress
 from vision.structures import STRUCTURES, by_name
 
 NOT_CALIBRATED: Mapping[str, Line] = MappingProxyType({})
+NO_SIZES: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class UniversalSegmenter:
         answered: Collection[str] | None = None,
         calibration: Mapping[str, Line] = NOT_CALIBRATED,
         views: Sequence[View] = (PLAIN,),
+        lesion_sizes: Mapping[str, float] = NO_SIZES,
     ) -> None:
         self.runtime = runtime or pick_runtime()
         self.config = network.config
@@ -69,6 +71,7 @@ class UniversalSegmenter:
         self._answered = tuple(each for each in self.config.structures if each in self.structures)
         self.calibration = dict(calibration)
         self.views = tuple(views)
+        self.lesion_sizes = dict(lesion_sizes)
 
     def encode(self, ct: CTVolume, progress: Progress = no_progress) -> Encoding:
         """Look at the whole scan once."""
@@ -257,6 +260,7 @@ def load_universal(entry: ModelEntry, device: str | None = None) -> UniversalSeg
         runtime=pick_runtime(device),
         answered=entry.channels,
         calibration=entry.calibration,
+        lesion_sizes=entry.lesion_sizes,
     )
 
 
