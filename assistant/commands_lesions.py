@@ -19,6 +19,7 @@ from assistant.case_options import (
 )
 from assistant.model_option import ModelName
 from assistant.terminal import print_json, print_table, progress_bar, tell
+from assistant.tumour_options import EngineName, Shapes
 from vision.errors import UsageError
 
 if TYPE_CHECKING:
@@ -48,9 +49,26 @@ def lesions(
     out: Annotated[
         Path | None, typer.Option(help="Write tables (CSV), the FROC figure and lesions.json there.")
     ] = None,
+    arms: Annotated[
+        str | None,
+        typer.Option(
+            metavar="real,synthetic",
+            help="Train on CASES instead, once on their annotated lesions and once on tumours painted into healthy "
+            "organs, and test both on the same held-out cases; --out keeps it all.",
+        ),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each arm.")] = 3,
+    minutes: Annotated[float, typer.Option(help="Time for each training of an arm.")] = 30.0,
+    steps: Annotated[int, typer.Option(help="Steps for each training of an arm.")] = 20_000,
+    held_out: Annotated[float, typer.Option(help="Share of the cases that the arms are tested on.")] = 0.4,
+    engine: EngineName = "handcrafted",
+    shapes: Shapes = None,
     json: JSONFlag = False,
 ) -> None:
-    """Score lesions one by one: sensitivity by size, false positives a scan, FROC, Dice, size error, false alarms."""
+    """Score lesions one by one: sensitivity by size, false positives a scan, FROC, Dice, size error, false alarms.
+
+    With --arms, train on CASES instead and say which teaches more, annotated or painted tumours.
+    """
     from vision.benchmark.lesions import (
         evaluate_lesions,
         lesion_tables,
@@ -61,6 +79,24 @@ def lesions(
     )
     from vision.benchmark.lesions.evaluate import no_case
 
+    if arms is not None:
+        from assistant.commands_arms import ArmsOptions, compare
+
+        asked = ArmsOptions(
+            arms=arms,
+            out=out,
+            structures=listed(structures),
+            engine=engine,
+            shapes=shapes,
+            seeds=seeds,
+            minutes=minutes,
+            steps=steps,
+            held_out=held_out,
+            predictions=predictions,
+            model=model,
+        )
+        compare(chosen_cases(folders, order, annotated, split), asked, json=json)
+        return
     predictor = _predictor(predictions, model, order)
     found = chosen_cases(folders, order, annotated, split)
     if out is not None:

@@ -13,9 +13,13 @@ import pytest
 
 from assistant import api, cli
 from tests.fakes import LabelMapSegmenter
+from tests.vision.arms_cases import arms_of
+from vision.benchmark import arms
+from vision.benchmark.arms import ArmsComparison, ArmsConfig
 from vision.geometry import Mask
 from vision.io import write_ct, write_mask
 from vision.phantom import Lesion, make_phantom
+from vision.synthesis.tumours import Engine
 
 STRUCTURE = "liver_lesion"
 
@@ -108,3 +112,43 @@ def test_what_is_left_out_is_told(
     said = capsys.readouterr().err
     assert "not searched for by label map: kidney_cyst" in said
     assert "Left out: 1 cases that say nothing about lesions" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--arms", "real"), "The arms are not real and synthetic"),
+        (("--arms", "real,synthetic"), "need a folder to train in"),
+        (("--arms", "real,synthetic", "--model", "universal"), "so no model is asked"),
+    ],
+)
+def test_arms_that_cannot_be_compared_are_refused(
+    words: tuple[str, ...], said: str, evaluate: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluate(*words, code=2)
+    told = " ".join(capsys.readouterr().err.split())
+    assert "E_ARMS" in told
+    assert said in told
+
+
+def test_two_arms_are_compared_printed_and_saved(
+    evaluate: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    asked: list[ArmsConfig] = []
+
+    def compared(cases: object, out: Path, config: ArmsConfig, *, engine: Engine, progress: object) -> ArmsComparison:
+        asked.append(config)
+        return arms_of(engine.name)
+
+    monkeypatch.setattr(arms, "compare_arms", compared)
+    words = ("--structures", STRUCTURE, "--seeds", "4", "--steps", "7", "--engine", "cellular-automaton")
+    evaluate("--arms", "synthetic,real", "--out", str(tmp_path), *words)
+    told = " ".join(capsys.readouterr().out.split())
+    assert "Real against synthetic" in told
+    assert "+0.50 [" in told
+    assert "cellular-automaton in the same CTs" in told
+    assert {path.name for path in tmp_path.iterdir()} == {"arms.json", "arms.csv"}
+    assert (asked[0].seeds, asked[0].recipe.steps, asked[0].structures) == (4, 7, frozenset({STRUCTURE}))
