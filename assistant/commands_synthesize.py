@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from assistant import commands_reader_study, commands_tumour_pictures
 from assistant.case_options import Order as LabelOrder
 from assistant.terminal import progress_bar, tell
-from assistant.tumour_options import EngineName, Organs, Seed, Shapes, SizeMM, Words, chosen_order
+from assistant.tumour_options import DiffusionWeights, EngineName, Organs, Seed, Shapes, SizeMM, Words, chosen_order
 
 if TYPE_CHECKING:
     from vision.synthesis.tumours.gate import SegmenterGate
@@ -49,6 +49,7 @@ def tumours(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write to, in AbdomenAtlas's layout.")],
     engine: EngineName = "handcrafted",
     shapes: Shapes = None,
+    weights: DiffusionWeights = None,
     organ: Organs = None,
     count: Annotated[int, typer.Option(help="Tumours a CT.")] = 1,
     size_mm: SizeMM = None,
@@ -70,7 +71,7 @@ def tumours(
     from vision.synthesis.tumours.folder import synthesise_folder, write_sheet
 
     asked = chosen_order(organ or [], size_mm, words, count=count, confusers=confusers)
-    painter = make_engine(engine, shapes=shapes)
+    painter = make_engine(engine, shapes=shapes, weights=weights)
     choosy = None if gate is None else _gate(gate, asked.organs)
     cases = find_cases([inputs], order=order)
     with progress_bar() as progress:

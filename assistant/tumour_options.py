@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from vision.synthesis.tumours.case import Order
     from vision.synthesis.tumours.protocol import Organ, Wish
 
-EngineName = Annotated[str, typer.Option(help="handcrafted, cellular-automaton or real-shape.")]
+EngineName = Annotated[str, typer.Option(help="handcrafted, cellular-automaton, real-shape or diffusion.")]
 Shapes = Annotated[Path | None, typer.Option(help="Folder of real tumour shapes, for real-shape.")]
+DiffusionWeights = Annotated[
+    Path | None, typer.Option(help="Folder that 'train diffusion' wrote, for diffusion; else what comes with it.")
+]
 Organs = Annotated[
     list[str] | None, typer.Option(help="liver, pancreas, kidney, colon; several allowed; all without it.")
 ]

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from vision.errors import UsageError
+from vision.extras import require_packages
 from vision.synthesis.tumours.protocol import Engine
 
 
@@ -26,14 +27,22 @@ ENGINES: Mapping[str, Callable[[], Engine]] = MappingProxyType(
     {"handcrafted": _handcrafted, "cellular-automaton": _cellular_automaton}
 )
 """Those that need nothing but their name."""
-REAL_SHAPE = "real-shape"
+REAL_SHAPE, DIFFUSION = "real-shape", "diffusion"
 
 
-def make_engine(name: str, *, shapes: Path | None = None) -> Engine:
+def make_engine(name: str, *, shapes: Path | None = None, weights: Path | None = None) -> Engine:
     """The engine of a name; "real-shape" takes its shapes from the folder `shapes`.
 
-    Raises UsageError E_ENGINE for a name that is neither in ENGINES nor real-shape, E_SHAPES for a folder of no shapes.
+    "diffusion" takes its network from the folder `weights`, or what comes with the package.
+
+    Raises UsageError E_ENGINE for a name that is neither in ENGINES nor one of these two, E_SHAPES for a folder of no
+    shapes, E_EXTRA where MONAI is not installed, and WeightsError as `open_diffusion`.
     """
+    if name == DIFFUSION:
+        require_packages("The diffusion engine", "monai", "einops")
+        from vision.synthesis.tumours.diffusion.storage import open_diffusion
+
+        return open_diffusion(weights)
     if name == REAL_SHAPE:
         from vision.synthesis.tumours.real_shapes import open_shapes
 
@@ -41,6 +50,6 @@ def make_engine(name: str, *, shapes: Path | None = None) -> Engine:
             raise UsageError("E_SHAPES", "This engine needs a folder of tumour shapes.", "Give the folder.")
         return open_shapes(shapes)
     if name not in ENGINES:
-        known = ", ".join(sorted([*ENGINES, REAL_SHAPE]))
+        known = ", ".join(sorted([*ENGINES, REAL_SHAPE, DIFFUSION]))
         raise UsageError("E_ENGINE", "There is no tumour engine of that name.", f"Engines: {known}.")
     return ENGINES[name]()

@@ -42,14 +42,26 @@ class Handcrafted:
     ) -> Painted:
         """Paint one tumour on a crop: see `Engine`. Raises UsageError E_TUMOUR_ROOM."""
         shape: Voxel = (ct.shape[0], ct.shape[1], ct.shape[2])
-        roughness = CYST if wish.kind == "cyst" else TUMOUR
-        level = bent_level(shape, spacing, wish.centre, wish.diameter_mm / 2, roughness, rng)
-        mask, surface = grow(level, room, spacing, wish.centre, wish.diameter_mm)
-        # Half a voxel more, because a small ball of voxels reaches beyond its radius.
-        if surface > roughness.largest_level + math.hypot(*spacing) / wish.diameter_mm:
-            raise no_room(wish.diameter_mm)
+        mask, level, surface = bent_ellipsoid(room, spacing, wish, rng)
         hu = wish.organ_hu + wish.contrast_hu + texture(shape, spacing, wish, rng)
         return dress(hu, wish.parts, Body(mask, level, surface, spacing, wish), ct=ct, room=room, rng=rng)
+
+
+def bent_ellipsoid(
+    room: NDArray[np.bool_], spacing: Spacing, wish: Settled, rng: np.random.Generator
+) -> tuple[NDArray[np.bool_], NDArray[np.float32], float]:
+    """The mask of a settled tumour in its room, its level and the level of its surface; see `bent_level` and `grow`.
+
+    Raises UsageError E_TUMOUR_ROOM.
+    """
+    shape: Voxel = (room.shape[0], room.shape[1], room.shape[2])
+    roughness = CYST if wish.kind == "cyst" else TUMOUR
+    level = bent_level(shape, spacing, wish.centre, wish.diameter_mm / 2, roughness, rng)
+    mask, surface = grow(level, room, spacing, wish.centre, wish.diameter_mm)
+    # Half a voxel more, because a small ball of voxels reaches beyond its radius.
+    if surface > roughness.largest_level + math.hypot(*spacing) / wish.diameter_mm:
+        raise no_room(wish.diameter_mm)
+    return mask, level, surface
 
 
 def dress(
