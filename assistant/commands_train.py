@@ -89,6 +89,22 @@ def language(
 
 
 @train_app.command()
+def diffusion(
+    cases: Annotated[Path, typer.Option(help="JSON list of CTs, labels and what each annotates.")],
+    out: OutFolder,
+    minutes: Annotated[float, typer.Option(help="Time to train for, both stages together.")] = 20.0,
+    steps: Annotated[int | None, typer.Option(help="Steps of each stage; as many as fit without it.")] = None,
+    shapes: Annotated[Path | None, typer.Option(help="Folder of real shapes, to be painted, too.")] = None,
+    seed: Annotated[int, typer.Option(help="Of weights, crops and tumours.")] = 0,
+) -> None:
+    """Train the diffusion engine that paints tumours; a run that was stopped goes on."""
+    from vision.training.diffusion.run import DiffusionOptions, train_diffusion
+
+    options = DiffusionOptions(cases, out, minutes=minutes, steps=steps, shapes=shapes, seed=seed)
+    tell(f"Saved {train_diffusion(options)}. Use it with: bodymaps synthesize --engine diffusion --weights {out}")
+
+
+@train_app.command()
 def phantoms(
     out: OutFolder,
     count: Annotated[int, typer.Option(help="How many to make.")] = 24,
