@@ -31,6 +31,10 @@ def vision(
     fusion: Annotated[str, typer.Option(help="concat or cross_attention.")] = "concat",
     start: Annotated[str | None, typer.Option(help="Begin with the tensors of this model or run.")] = None,
     seed: Annotated[int, typer.Option(help="Of weights and patches.")] = 0,
+    tumours: Annotated[
+        str, typer.Option(help="Engines, comma between, that paint tumours to learn lesions from; none without.")
+    ] = "",
+    shapes: Annotated[Path | None, typer.Option(help="Folder of real shapes, for the engine real-shape.")] = None,
 ) -> None:
     """Train the universal network; a run that was stopped goes on."""
     from assistant.training import TrainingOptions, train_vision
@@ -45,6 +49,8 @@ def vision(
         fusion=fusion,
         start=start,
         seed=seed,
+        tumours=_words(tumours),
+        shapes=shapes,
     )
     tell(f"Saved {train_vision(options)}")
 
@@ -75,7 +81,7 @@ def language(
         data=tuple(data),
         out=out,
         llm=llm,
-        stages=tuple(word.strip() for word in stages.split(",") if word.strip()),
+        stages=_words(stages),
         minutes=minutes,
         steps=steps,
         start=start,
@@ -149,6 +155,11 @@ def export(
     tell(f"Saved {export_run(run, out, name=name, leave_out=_named(leave_out), calibration=line)}")
 
 
+def _words(text: str) -> tuple[str, ...]:
+    """The words of a list with commas between."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
 def _named(text: str) -> frozenset[str]:
     """The names in a list with commas between."""
-    return frozenset(word.strip() for word in text.split(",") if word.strip())
+    return frozenset(_words(text))

@@ -4,14 +4,15 @@ A case list is a JSON file: [{"ct": path, "labels": path, "order": "abdomenatlas
 paths relative to the file. What a case does not annotate is unknown there, not background. "share" (default 1.0) is
 how often a case is drawn relative to the others; "held_out": true keeps a case from training, for the validation
 curve; "source" (default "real") says "phantom" or "pseudo" of labels that no person drew. A CT that is only to be
-labelled by a run's own network annotates [] and needs neither labels nor order.
+labelled by a run's own network annotates [] and needs neither labels nor order. A lesion that is annotated and not
+there is known to be absent; tumours may be painted into the organs whose lesions are all annotated.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from vision.errors import UsageError
 from vision.geometry import CTVolume, Mask, resample, working_grid
 from vision.io import load_ct, load_labels
 from vision.structures import STRUCTURES, by_name
+from vision.training.overlay import lay_lesion
 
 HU_KEPT = (-1024, 3071)
 
@@ -30,13 +32,15 @@ class TrainingCase:
 
     `hu` (I, J, K) int16; `tissues` (I, J, K) uint8 codes; `members` (C, 256) bool says which codes belong to structure
     c; `annotated` (C,) bool says which structures are known. A voxel has one code, so what lies inside another
-    structure (a vessel of the liver, a lesion) has a code of its own that both structures count as theirs.
+    structure (a vessel of the liver, a lesion) has a code of its own that both structures count as theirs. `kin` (256,)
+    uint8 is the code whose contrast a code follows: a lesion keeps its step against its organ in another phase.
     """
 
     hu: np.ndarray
     tissues: np.ndarray
     members: np.ndarray
     annotated: np.ndarray
+    kin: np.ndarray = field(default_factory=lambda: np.arange(256, dtype=np.uint8))
 
     def voxels_of(self, structure: int) -> np.ndarray:
         """(I, J, K) bool of structure number `structure`."""
@@ -53,14 +57,14 @@ def member_table(structures: Sequence[str], members: Mapping[str, Sequence[int]]
 
 
 def label_members() -> dict[str, tuple[int, ...]]:
-    """The codes of each structure in label maps of this project: its own and those of what lies in it."""
-    rows = [row for row in STRUCTURES if row.label is not None]
+    """The codes of each structure in label maps of this project: its own and those of its parts and vessels.
+
+    Lesions have none here: `lay_lesion` gives them codes by the organ that each lies in.
+    """
+    rows = [row for row in STRUCTURES if row.label is not None and row.kind != "lesion"]
     inside = {
         row.name: tuple(
-            other.label
-            for other in rows
-            if other.label is not None
-            and (other.name == row.name or row.name in other.lesion_of or other.parent == row.name)
+            other.label for other in rows if other.label is not None and row.name in (other.name, other.parent)
         )
         for row in rows
     }
@@ -74,28 +78,38 @@ def prepare_case(
     grid = working_grid(ct.grid, spacing_mm)
     hu = resample(np.clip(ct.hu, *(ct.hu.dtype.type(edge) for edge in HU_KEPT)), ct.grid, grid)
     tissues = np.zeros(grid.shape, dtype=np.uint8)
-    # What lies in an organ (a vessel, a part, a lesion) is written after it, lesions last.
-    for name in sorted(masks, key=lambda name: (by_name(name).parent is not None, by_name(name).kind == "lesion")):
+    lesions = {}
+    # What lies in an organ (a vessel, a part) is written after it, lesions last.
+    for name in sorted(masks, key=lambda name: by_name(name).parent is not None):
         row = by_name(name)
         if row.label is None or not masks[name]:
             continue
         masks[name].require_grid(ct.grid)
-        tissues[resample(masks[name].voxels.astype(np.float32), ct.grid, grid) >= 0.5] = row.label
+        voxels = resample(masks[name].voxels.astype(np.float32), ct.grid, grid) >= 0.5
+        if row.kind == "lesion":
+            lesions[name] = voxels
+        else:
+            tissues[voxels] = row.label
     known = np.array([name in annotated for name in structures])
-    return TrainingCase(np.round(hu).astype(np.int16), tissues, member_table(structures, label_members()), known)
+    case = TrainingCase(np.round(hu).astype(np.int16), tissues, member_table(structures, label_members()), known)
+    for name, voxels in lesions.items():
+        case = lay_lesion(case, name, voxels, structures=structures)
+    return case
 
 
 def save_case(case: TrainingCase, path: Path) -> None:
     """Cache a prepared case as a compressed .npz, written aside and renamed."""
     part = path.with_name(f"{path.name}.part.npz")
-    np.savez_compressed(part, hu=case.hu, tissues=case.tissues, members=case.members, annotated=case.annotated)
+    np.savez_compressed(
+        part, hu=case.hu, tissues=case.tissues, members=case.members, annotated=case.annotated, kin=case.kin
+    )
     part.replace(path)
 
 
 def read_case(path: Path) -> TrainingCase:
     """Read what `save_case` wrote."""
     with np.load(path, allow_pickle=False) as stored:
-        return TrainingCase(stored["hu"], stored["tissues"], stored["members"], stored["annotated"])
+        return TrainingCase(stored["hu"], stored["tissues"], stored["members"], stored["annotated"], stored["kin"])
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def draw_patch(
     centre[:2] = 0.5 * (centre[:2] + np.asarray(case.hu.shape[:2]) / 2)
     centre += rng.uniform(-1, 1, 3) * (0.08, 0.08, 0.0 if slab else 0.25) * reach
     warp = _draw_warp(centre, size, config, spacing_mm / FINE_PER_COARSE, rng)
-    scanner = draw_scanner(rng)
+    scanner = draw_scanner(rng).of_kin(case.kin)
     wide = _positions(warp, (0, 0, 0), size, FINE_PER_COARSE)
     tissues = _sample_tissues(case, wide)
     near = (config.fine_size[0], config.fine_size[1], min(config.fine_size[2], size[2] - size[2] % 4))

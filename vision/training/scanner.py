@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -21,6 +21,10 @@ class Scanner:
     blur_mm: float
     noise_hu: float
     """Standard deviation at 1.5 mm voxels."""
+
+    def of_kin(self, kin: np.ndarray) -> Scanner:
+        """The scanner that shows every code with the contrast of its `kin` (256,) uint8."""
+        return replace(self, offsets=self.offsets[kin])
 
     def scan(self, hu: Tensor, tissues: Tensor, spacing_mm: float, rng: np.random.Generator) -> Tensor:
         """(I, J, K) HU as this scanner shows them; noise is drawn from `rng`."""
