@@ -52,6 +52,7 @@ DETECT = {
     "lesions_touching": "Suspected {A.structure} {A.id} and suspected {B.structure} {B.id} touch or nearly touch and "
     "may be one.",
     "lesion_vessels": "Suspected {F.structure} {F.id} touches {F.vessels}.",
+    "no_such_lesion": "No lesion of that name was spoken of before.",
     "types_unknown": "I know no types of lesions of that organ.",
     "vessels_unknown": "Contact not assessed, for want of a mask: {structures}.",
     "not_searched": "The {F.structure} was not searched for.",
@@ -173,6 +174,7 @@ FIXED: tuple[str, ...] = (
     "not_within",
     "vessels_unknown",
     "types_unknown",
+    "no_such_lesion",
     "report_done",
     "report_limits",
     "report_intended_use",

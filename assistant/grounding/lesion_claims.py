@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from assistant.grounding.lexicon import plain
 from assistant.grounding.numbers import readings
-from assistant.grounding.page import Claim, Kind, Page
+from assistant.grounding.page import Claim, Page
 from assistant.grounding.slots import TOUCH
 from assistant.records import Finding
 from vision.structures import STRUCTURES
@@ -78,7 +78,7 @@ def _touching(claim: Claim, finding: Finding, related: Sequence[Finding]) -> boo
     return bool(others) and all(other.id in finding.touches for other in others)
 
 
-LESION_RULES: Mapping[Kind, Callable[[Claim, Finding, Sequence[Finding]], bool]] = MappingProxyType(
+LESION_RULES: Mapping[str, Callable[[Claim, Finding, Sequence[Finding]], bool]] = MappingProxyType(
     {"attenuation": _attenuation, "against": _against, "touch": _touch, "lobes": _lobes, "touching": _touching}
 )
 """Whether a finding's record says the same as such a claim; these are said of lesions only."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from assistant.language.clauses import SLOT, Clause
+from assistant.language.lesion_questions import asks_attenuation, asks_what_it_is, type_asked_of
 from assistant.language.words import find_phrase, starts_with_phrase
 from prompts import load_words
 
@@ -151,6 +152,8 @@ def _whole_ct(clause: Clause) -> Action | None:
 def _classify(clause: Clause) -> Action | None:
     if _segments(clause) and clause.targets:
         return None
+    if asks_what_it_is(clause) or type_asked_of(clause):
+        return Action("classify")
     found = find_phrase(load_words("requests")["classify"]["phrases"], clause.full)
     return Action("classify") if found and (not clause.targets or _has_lesion(clause)) else None
 
@@ -205,7 +208,7 @@ def _shows_size(clause: Clause) -> bool:
 def _count(clause: Clause) -> Action | None:
     words = load_words("requests")
     if not find_phrase(words["count"]["phrases"], clause.text) or find_phrase(
-        ("slice*", "voxels", "pixels"), clause.text
+        ("slice*", "voxels", "pixels", "degrees"), clause.text
     ):
         return None
     return None if find_phrase(words["measure"]["asking"], clause.text) or _segments(clause) else Action("count")
@@ -213,7 +216,7 @@ def _count(clause: Clause) -> Action | None:
 
 def _measure(clause: Clause) -> Action | None:
     measure = load_words("requests")["measure"]
-    quantities = quantities_in(clause.text)
+    quantities = quantities_in(clause.text) or (["hu"] if asks_attenuation(clause) else [])
     asked = find_phrase((*measure["verbs"], *measure["asking"]), clause.text)
     if (not quantities and not asked) or find_phrase(("how many slices", "which slice*", "what slice*"), clause.text):
         return None

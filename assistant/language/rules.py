@@ -8,6 +8,7 @@ from typing import Any
 from assistant.language.actions import Action, sized
 from assistant.language.asked import Asked, asked_of
 from assistant.language.clauses import Clause, clauses_of
+from assistant.language.lesion_questions import type_asked_of
 from assistant.language.memory import from_memory, meant_before, other_sides, pair_of, repeats_last
 from assistant.language.mentions import Mention
 from assistant.language.screens import mentions_care, refusal_of, spoken
@@ -98,6 +99,8 @@ def _is_aside(asked: Sequence[Asked], index: int) -> bool:
 
 def _call(action: Action, item: Asked, mentions: Sequence[Mention], memory: Memory) -> SkillCall:
     arguments: dict[str, Any] = dict(action.arguments)
+    if action.skill == "classify":
+        mentions = _asked_whether(mentions, item.clause, memory)
     if action.skill in _ABOUT_ONE and meant_before(mentions, item.clause, memory):
         mentions = ()
     structures, within = _named(mentions, item.clause)
@@ -117,6 +120,13 @@ def _call(action: Action, item: Asked, mentions: Sequence[Mention], memory: Memo
     if action.needs_structures and not structures and "finding" not in arguments:
         return _refuse("which_structure")
     return _finished(action.skill, arguments, structures, within)
+
+
+def _asked_whether(mentions: Sequence[Mention], clause: Clause, memory: Memory) -> Sequence[Mention]:
+    """Of 'could it be HCC?' the lesions of the turn before, of 'could the liver lesion be HCC?' that lesion."""
+    before = bool(memory.last_structures) and all(map(_is_lesion, memory.last_structures))
+    asked = type_asked_of(clause)
+    return mentions[:1] if asked == "named" else () if asked == "it" and before else mentions
 
 
 def _finished(skill: str, arguments: dict[str, Any], structures: list[str], within: list[str]) -> SkillCall:

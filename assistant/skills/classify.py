@@ -10,7 +10,12 @@ from assistant.skills.detect import describe_lesion
 
 def classify(bench: Bench) -> Reply:
     """The types that each lesion asked for may be of, what fits best first; never a diagnosis, a stage or a chance."""
-    found = _asked_for(bench)
+    named = str(bench.call.arguments.get("finding", "previous"))
+    if named not in ("previous", *bench.notebook.lesion_ids):
+        return Reply((say("no_such_lesion", {}),))
+    one = named in bench.notebook.lesion_ids
+    kinds = () if one else bench.lesion_kinds
+    found = [bench.notebook.get(named)] if one else [each for kind in kinds for each in bench.findings(kind)]
     seen = [finding for finding in found if finding.status is Status.SEEN]
     rest = [finding for finding in found if finding.status is not Status.SEEN]
     sentences: list[str] = []
@@ -23,11 +28,3 @@ def classify(bench: Bench) -> Reply:
     if not found:
         sentences.append(say_nothing_found(bench))
     return Reply(tuple(sentences), (*findings, *rest))
-
-
-def _asked_for(bench: Bench) -> list[Finding]:
-    """The one finding that is named by its id, else the lesions of the kinds asked for."""
-    named = [f for f in bench.notebook.findings if f.id == bench.call.arguments.get("finding")]
-    if named and named[0].box is not None and named[0].id in bench.notebook.lesion_ids:
-        return named
-    return [finding for kind in bench.lesion_kinds for finding in bench.findings(kind)]

@@ -11,7 +11,8 @@ from assistant.skills.bench import Bench
 
 def say_vessels(bench: Bench, lesions: Sequence[Finding]) -> list[str]:
     """Degrees of each vessel that each pancreatic lesion touches, and the vessels of which there is no mask."""
-    sentences, unknown = [], ()
+    sentences: list[str] = []
+    unknown: tuple[str, ...] = ()
     for lesion in lesions:
         if lesion.status is Status.SEEN and lesion.site.organ == "pancreas":
             measured, unknown = bench.notebook.contacts(lesion)

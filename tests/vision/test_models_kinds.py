@@ -144,6 +144,12 @@ def test_wrong_names_left_out_are_refused(kind: str, left_out: object, said: str
         parse_description(described(kind, left_out=left_out), "mine.json")
 
 
+def test_how_small_a_lesion_is_found_is_read(tmp_path: Path) -> None:
+    sizes = {"liver_lesion": 12}
+    entry = put_described(tmp_path, b"", "universal", NETWORKS["universal"], lesion_sizes=sizes)
+    assert entry.lesion_sizes == {"liver_lesion": 12.0}
+
+
 def test_calibration_and_what_taught_a_structure_are_read(tmp_path: Path) -> None:
     lines, sources = {"liver": [0.8, -1]}, {"liver": "real and synthetic", "rectum": "synthetic"}
     entry = put_described(tmp_path, b"", "universal", NETWORKS["universal"], calibration=lines, trained_on=sources)
@@ -164,6 +170,11 @@ def test_calibration_and_what_taught_a_structure_are_read(tmp_path: Path) -> Non
         ("trained_on", {"livr": "real"}, "trained_on names 'livr', which is no structure"),
         ("trained_on", {"liver": "guesses"}, "trained_on of liver is none of real, synthetic, real and synthetic"),
         ("trained_on", {"liver": ["real"]}, "trained_on of liver is none of"),
+        ("lesion_sizes", [10], "lesion_sizes is not an object"),
+        ("lesion_sizes", {"liver": 10}, "lesion_sizes names 'liver', which is no lesion that the network segments"),
+        ("lesion_sizes", {"kidney_lesion": 10}, "lesion_sizes names 'kidney_lesion', which is no lesion"),
+        ("lesion_sizes", {"liver_lesion": 0}, "lesion_sizes of liver_lesion is not a length in mm"),
+        ("lesion_sizes", {"liver_lesion": "10"}, "lesion_sizes of liver_lesion is not a length"),
     ],
 )
 def test_wrong_calibration_or_teaching_is_refused(key: str, value: object, said: str) -> None:
