@@ -47,7 +47,7 @@ def lesions(
     split: Split = None,
     model: ModelName = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write tables (CSV), the FROC figure and lesions.json there.")
+        Path | None, typer.Option(help="Write tables (CSV), the FROC and reliability figures and lesions.json there.")
     ] = None,
     arms: Annotated[
         str | None,
@@ -71,6 +71,7 @@ def lesions(
     """
     from vision.benchmark.lesions import (
         evaluate_lesions,
+        lesion_reliability,
         lesion_tables,
         lesions_json,
         lesions_writer,
@@ -119,9 +120,11 @@ def lesions(
             print_table(table)
     _tell_left_out(evaluation)
     if out is not None:
+        from vision.benchmark.figures import write_reliability_figure
         from vision.benchmark.lesions.figure import write_froc_figure
 
         write_froc_figure(summarise_lesions(evaluation), write_lesions(evaluation, out))
+        write_reliability_figure(lesion_reliability(evaluation), out)
         tell(f"Saved to {out}")
 
 

@@ -147,12 +147,22 @@ def export(
     calibration: Annotated[
         Path | None, typer.Option(help="reliability.json of 'evaluate reliability' on cases kept apart.")
     ] = None,
+    lesions: Annotated[
+        Path | None, typer.Option(help="Folder that 'evaluate lesions --out' wrote, on cases kept apart.")
+    ] = None,
 ) -> None:
     """Turn a training run into safetensors and their description."""
-    from vision.training.export import export_run, read_calibration
+    from vision.training.export import export_run, read_calibration, read_lesion_facts
 
-    line = None if calibration is None else read_calibration(calibration)
-    tell(f"Saved {export_run(run, out, name=name, leave_out=_named(leave_out), calibration=line)}")
+    saved = export_run(
+        run,
+        out,
+        name=name,
+        leave_out=_named(leave_out),
+        calibration=None if calibration is None else read_calibration(calibration),
+        lesions=None if lesions is None else read_lesion_facts(lesions),
+    )
+    tell(f"Saved {saved}")
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from vision.geometry import CTVolume, Grid
 from vision.models.coarse_to_fine import load_universal
 from vision.models.registry import find_model
 from vision.models.universal.network import UniversalNetwork
-from vision.training.export import export_run
+from vision.training.export import export_run, read_lesion_facts
 
 AIR = CTVolume(np.full((20, 20, 20), -1000, dtype=np.int16), Grid.from_spacing((20, 20, 20), (2.0, 2.0, 2.0)))
 
@@ -81,3 +82,49 @@ def test_nothing_is_left_out_unless_it_is_named(run: Path, tmp_path: Path) -> No
     export_run(run, tmp_path, name="tiny")
     assert json.loads((tmp_path / "tiny.json").read_text())["left_out"] == []
     assert find_model("tiny", tmp_path).channels == TINY.structures
+
+
+LESION_TINY = replace(TINY, structures=("liver", "liver_lesion"))
+
+
+@pytest.fixture
+def lesion_run(tmp_path: Path) -> Path:
+    """The folder of a run that learned the liver and its lesions."""
+    folder = tmp_path / "lesion_run"
+    folder.mkdir()
+    stored = {"average": UniversalNetwork(LESION_TINY).state_dict(), "step": 3, "seconds": 1.5}
+    torch.save(stored, folder / "checkpoint.pt")
+    (folder / "config.json").write_text(json.dumps({"network": LESION_TINY.to_dict(), "trained_on": {}}))
+    return folder
+
+
+def evaluated(folder: Path, slope: float | None, size: float | None) -> Path:
+    folder.mkdir()
+    rows = [
+        {"structure": "liver_lesion", "reliable_from_mm": size},
+        {"structure": "all lesions", "reliable_from_mm": 5},
+    ]
+    (folder / "lesions.json").write_text(json.dumps({"structures": rows}))
+    (folder / "reliability.json").write_text(json.dumps({"slope": slope, "intercept": slope}))
+    return folder
+
+
+def test_lesions_have_a_line_and_a_size_of_their_own(lesion_run: Path, tmp_path: Path) -> None:
+    facts = read_lesion_facts(evaluated(tmp_path / "kept_apart", 0.5, 10.0))
+    export_run(lesion_run, tmp_path / "models", name="tiny", calibration=(2.0, 1.0), lesions=facts)
+    entry = find_model("tiny", tmp_path / "models")
+    assert entry.calibration == {"liver": (2.0, 1.0), "liver_lesion": (0.5, 0.5)}
+    assert entry.lesion_sizes == {"liver_lesion": 10.0}
+
+
+def test_what_could_not_be_measured_of_lesions_is_not_said(lesion_run: Path, tmp_path: Path) -> None:
+    facts = read_lesion_facts(evaluated(tmp_path / "kept_apart", None, None))
+    export_run(lesion_run, tmp_path / "models", name="tiny", calibration=(2.0, 1.0), lesions=facts)
+    entry = find_model("tiny", tmp_path / "models")
+    assert entry.calibration == {"liver": (2.0, 1.0)}
+    assert entry.lesion_sizes == {}
+
+
+def test_a_folder_without_an_evaluation_of_lesions_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="E_CALIBRATION: The folder holds no evaluation of lesions"):
+        read_lesion_facts(tmp_path)

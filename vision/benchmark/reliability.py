@@ -29,7 +29,7 @@ SUMMARY_FILE = "reliability.json"
 
 @dataclass(frozen=True)
 class MaskConfidence:
-    """One mask that has both a confidence and a Dice."""
+    """One mask that has both a confidence and a Dice; of a suspected lesion 1 if it is one and 0 if not."""
 
     case: str
     structure: str
@@ -81,14 +81,22 @@ def measure_reliability(scores: Sequence[CaseScore], *, bins: int = BINS, seed: 
 
     Raises ValueError for fewer than one bin.
     """
-    if bins < 1:
-        raise ValueError(f"reliability needs at least 1 bin, got {bins}")
     masks = [
         MaskConfidence(score.case, score.structure, score.confidence, score.dice)
         for score in scores
         if not (math.isnan(score.confidence) or math.isnan(score.dice))
     ]
-    masks.sort(key=lambda mask: mask.confidence)
+    unscored = sum(math.isnan(score.confidence) and score.predicted_ml > 0 for score in scores)
+    return reliability_of(masks, unscored=unscored, bins=bins, seed=seed)
+
+
+def reliability_of(
+    masks: Sequence[MaskConfidence], *, unscored: int = 0, bins: int = BINS, seed: int = 0
+) -> Reliability:
+    """How confidence and what came of it agree over some masks. Raises ValueError for fewer than one bin."""
+    if bins < 1:
+        raise ValueError(f"reliability needs at least 1 bin, got {bins}")
+    masks = sorted(masks, key=lambda mask: mask.confidence)
     count = min(bins, max(1, len(masks) // FEWEST_IN_BIN))
     cuts = [len(masks) * number // count for number in range(count + 1)] if masks else []
     rows = [_bin(masks[first:last], seed) for first, last in itertools.pairwise(cuts)]
@@ -103,7 +111,7 @@ def measure_reliability(scores: Sequence[CaseScore], *, bins: int = BINS, seed: 
         expected_error=sum(gaps) / len(masks) if masks else math.nan,
         slope=slope,
         intercept=intercept,
-        unscored=sum(math.isnan(score.confidence) and score.predicted_ml > 0 for score in scores),
+        unscored=unscored,
     )
 
 

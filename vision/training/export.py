@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,9 @@ from vision.io.files.atomic import write_bytes, write_text
 from vision.models.description import check_network, network_hash
 from vision.models.kinds import UNIVERSAL
 from vision.models.universal.network import UniversalConfig, UniversalNetwork
+from vision.structures import names
+
+LESIONS = frozenset(names("lesion"))
 
 
 def read_run(run: Path) -> tuple[UniversalNetwork, dict[str, Any], dict[str, Any]]:
@@ -42,13 +47,14 @@ def export_run(
     name: str,
     leave_out: frozenset[str] = frozenset(),
     calibration: tuple[float, float] | None = None,
+    lesions: LesionFacts | None = None,
 ) -> Path:
     """Write `<name>.safetensors` (float16: half the file) and `<name>.json`; the card is a person's to write.
 
     `trained_on` says of each structure whether real CTs, synthetic ones or both annotated it; one that nothing
     annotated stays out of it. The model has words for what `leave_out` names and does not answer it. `calibration` is
     the slope and intercept, on the logit, that 'bodymaps evaluate reliability' fits on cases kept apart; it holds for
-    every structure that is answered.
+    every structure that is answered, but for lesions where `lesions` says what 'bodymaps evaluate lesions' found.
 
     Raises as `read_run`, and UsageError E_LEAVE_OUT for a structure that the network does not have, or for all.
     """
@@ -64,7 +70,8 @@ def export_run(
         "network_sha256": network_hash(described),
         "left_out": left_out,
         "trained_on": recipe["trained_on"],
-        "calibration": {} if calibration is None else {each: list(calibration) for each in answered},
+        "calibration": _lines(answered, calibration, lesions),
+        "lesion_sizes": {} if lesions is None else {k: v for k, v in lesions.sizes_mm.items() if k in answered},
         "recipe": {key: value for key, value in recipe.items() if key not in ("network", "trained_on")},
         "trained_steps": stored["step"],
         "trained_seconds": round(stored["seconds"]),
@@ -72,6 +79,33 @@ def export_run(
     }
     write_text(out / f"{name}.json", json.dumps(description, indent=1) + "\n")
     return weights
+
+
+@dataclass(frozen=True)
+class LesionFacts:
+    """What an evaluation of lesions, on cases kept apart, found: the line on the logit of a lesion's score that makes
+    it the chance of a true one (None where it could not be fitted), and from which long axis in mm on lesions are found
+    reliably."""
+
+    line: tuple[float, float] | None
+    sizes_mm: Mapping[str, float]
+
+
+def read_lesion_facts(folder: Path) -> LesionFacts:
+    """What `bodymaps evaluate lesions --out` wrote. Raises UsageError E_CALIBRATION for a folder without it."""
+    try:
+        found = json.loads((folder / "lesions.json").read_text("utf-8"))
+        sizes = {row["structure"]: row["reliable_from_mm"] for row in found["structures"]}
+        fitted = json.loads((folder / "reliability.json").read_text("utf-8"))
+        known = {name: float(size) for name, size in sizes.items() if size is not None and name in LESIONS}
+        line = None if fitted["slope"] is None else (float(fitted["slope"]), float(fitted["intercept"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            "E_CALIBRATION",
+            f"The folder holds no evaluation of lesions ({type(error).__name__}).",
+            "Give the folder that 'bodymaps evaluate lesions --out' wrote.",
+        ) from None
+    return LesionFacts(line, known)
 
 
 def read_calibration(file: Path) -> tuple[float, float]:
@@ -88,6 +122,15 @@ def read_calibration(file: Path) -> tuple[float, float]:
             f"The file holds no slope and intercept ({type(error).__name__}).",
             "Give the reliability.json that 'bodymaps evaluate reliability --out' wrote.",
         ) from None
+
+
+def _lines(
+    answered: Sequence[str], calibration: tuple[float, float] | None, lesions: LesionFacts | None
+) -> dict[str, list[float]]:
+    """Slope and intercept of each structure that has a line."""
+    of_lesions = calibration if lesions is None else lesions.line
+    lines = {name: of_lesions if name in LESIONS else calibration for name in answered}
+    return {name: list(line) for name, line in lines.items() if line is not None}
 
 
 def _left_out(leave_out: frozenset[str], structures: tuple[str, ...]) -> list[str]:

@@ -7,7 +7,14 @@ from vision.benchmark.lesions.froc import RATES, FrocCurve, FrocPoint, froc_curv
 from vision.benchmark.lesions.lesion import LESIONS, Lesion, connected_lesions, numbered_lesions
 from vision.benchmark.lesions.matching import MIN_IOU, Matching, match_lesions
 from vision.benchmark.lesions.predictors import FolderPredictor, Predictor, SegmenterPredictor
-from vision.benchmark.lesions.summary import ALL, SIZES, LesionSummary, summarise_lesions
+from vision.benchmark.lesions.summary import (
+    ALL,
+    SIZES,
+    LesionSummary,
+    lesion_reliability,
+    reliable_from_mm,
+    summarise_lesions,
+)
 from vision.benchmark.lesions.tables import lesion_tables
 
 __all__ = [
@@ -32,11 +39,13 @@ __all__ = [
     "evaluate_lesion_case",
     "evaluate_lesions",
     "froc_curve",
+    "lesion_reliability",
     "lesion_tables",
     "lesions_json",
     "lesions_writer",
     "match_lesions",
     "numbered_lesions",
+    "reliable_from_mm",
     "summarise_lesions",
     "write_lesions",
 ]

@@ -11,7 +11,14 @@ from vision.benchmark.files import DIGITS, plain, write_csv, write_json
 from vision.benchmark.lesions.estimate import Estimate
 from vision.benchmark.lesions.evaluate import CaseRow, LesionCase, LesionEvaluation, PredictedRow, ReferenceRow
 from vision.benchmark.lesions.froc import FrocPoint
-from vision.benchmark.lesions.summary import SIZES, LesionSummary, summarise_lesions
+from vision.benchmark.lesions.summary import (
+    SIZES,
+    LesionSummary,
+    lesion_reliability,
+    reliable_from_mm,
+    summarise_lesions,
+)
+from vision.benchmark.reliability import write_reliability
 
 REFERENCES_FILE = "lesions.csv"
 PREDICTIONS_FILE = "predicted_lesions.csv"
@@ -39,7 +46,7 @@ def lesions_writer(out: Path) -> Callable[[LesionCase], None]:
 
 def write_lesions(evaluation: LesionEvaluation, out: Path, *, seed: int = 0) -> Path:
     """Write lesions.csv (a row for each reference lesion), predicted_lesions.csv, lesion_cases.csv, lesion_summary.csv,
-    froc.csv and lesions.json into a folder; returns it."""
+    froc.csv, lesions.json and the reliability of the confidence (see `write_reliability`) into a folder; returns it."""
     summaries = summarise_lesions(evaluation, seed=seed)
     _write_rows(evaluation.references, evaluation.predictions, evaluation.rows, out)
     columns = ["structure", "metric", "size", *(field.name for field in fields(Estimate))]
@@ -49,7 +56,7 @@ def write_lesions(evaluation: LesionEvaluation, out: Path, *, seed: int = 0) -> 
     ]
     write_csv(out / FROC_FILE, ["structure", *(field.name for field in fields(FrocPoint))], points)
     write_json(out / SUMMARY_FILE, lesions_json(evaluation, seed=seed))
-    return out
+    return write_reliability(lesion_reliability(evaluation, seed=seed), out)
 
 
 def lesions_json(evaluation: LesionEvaluation, *, seed: int = 0) -> dict[str, Any]:
@@ -93,6 +100,7 @@ def _summary_json(summary: LesionSummary) -> dict[str, Any]:
     froc = summary.froc
     return {
         "structure": summary.structure,
+        "reliable_from_mm": reliable_from_mm(summary),
         "sensitivity_by_size": {size: plain(value) for size, value in summary.by_size.items()},
         **{metric: plain(value) for metric, value in summary.metrics.items()},
         "lesion_free": {metric: plain(value) for metric, value in summary.lesion_free.items()},

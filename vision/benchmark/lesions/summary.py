@@ -10,6 +10,7 @@ from types import MappingProxyType
 from vision.benchmark.lesions.estimate import Estimate, estimate
 from vision.benchmark.lesions.evaluate import CaseRow, LesionEvaluation, PredictedRow, ReferenceRow
 from vision.benchmark.lesions.froc import FrocCurve, froc_curve
+from vision.benchmark.reliability import MaskConfidence, Reliability, reliability_of
 from vision.structures import names
 
 ALL = "all lesions"
@@ -17,6 +18,8 @@ SIZES: Mapping[str, tuple[float, float]] = MappingProxyType(
     {"0-5 mm": (0.0, 5.0), "5-10 mm": (5.0, 10.0), "10-20 mm": (10.0, 20.0), "> 20 mm": (20.0, math.inf)}
 )
 """Long axes of a bin: above the first number, up to and including the second."""
+RELIABLE, FEWEST_LESIONS = 0.8, 5
+"""Sensitivity, in a bin of at least so many lesions, that is called reliable."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,33 @@ def summarise_lesions(evaluation: LesionEvaluation, *, seed: int = 0) -> list[Le
         )
         for structure, members in groups
     ]
+
+
+def reliable_from_mm(summary: LesionSummary) -> float | None:
+    """The lower end in mm of the smallest bin from which on all with enough lesions reach `RELIABLE`, else None.
+
+    Lesions up to 5 mm have no lower end, so they never count.
+    """
+    smallest = None
+    for size, (low, _) in reversed(SIZES.items()):
+        found = summary.by_size[size]
+        if found.value is None or found.n < FEWEST_LESIONS:
+            continue
+        if found.value < RELIABLE or not low:
+            break
+        smallest = low
+    return smallest
+
+
+def lesion_reliability(evaluation: LesionEvaluation, *, seed: int = 0) -> Reliability:
+    """Whether a suspected lesion's confidence is the chance that it is one: fragments of found lesions stay out."""
+    judged = [row for row in evaluation.predictions if row.verdict != "fragment"]
+    masks = [
+        MaskConfidence(row.case, row.structure, row.confidence, float(row.verdict == "hit"))
+        for row in judged
+        if not math.isnan(row.confidence)
+    ]
+    return reliability_of(masks, unscored=len(judged) - len(masks), seed=seed)
 
 
 def _summarise(
