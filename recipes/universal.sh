@@ -4,7 +4,7 @@
 #   BODYMAPS_DATA=/path/to/data [MINUTES=90] recipes/universal.sh [OUT]
 #
 # $BODYMAPS_DATA/train holds one folder a case with ct.nii.gz and labels.nii.gz (AbdomenAtlas 1.1 integers), unlabelled/ CTs
-# without labels, anatomies/ label maps without CT and their index.csv. Your own cases go the same way: a JSON list with ct,
+# without labels, anatomies/ label maps without CT and their index.csv, lesions/ shapes of real tumours. Your own cases go the same way: a JSON list with ct,
 # labels, order and annotated (vision/training/cases.py), a folder with index.csv (vision/synthesis/anatomy/library.py).
 # Run the script again after a kill and it goes on. On several GPUs put `accelerate launch` before the training lines:
 # accelerate launch --num_processes 4 -m assistant.cli train vision ...
@@ -24,7 +24,11 @@ export MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 MALLOC_TOP_PAD_=50
 # 1. 12 analytic abdomens, each drawn a twentieth as often as a real CT, so that the demo's world is known too.
 "$bodymaps" train phantoms --out "$out" --count 12 --first-seed 1000 > "$out/phantoms.json"
 
-# 2. The case list: the real CTs, of which one is held out for the curve, with the 8 structures that people annotated.
+# Tumours are painted on the fly into the organs whose lesions a case annotates; the automaton is kept to test with.
+painting=(--tumours handcrafted,real-shape --shapes "$BODYMAPS_DATA/lesions")
+
+# 2. The case list: the real CTs, of which one is held out for the curve, with the 8 structures that people annotated. Their
+#    livers were looked at and show no tumour; that pancreas and kidneys have none is taken for granted.
 .venv/bin/python - "$BODYMAPS_DATA/train" "$out" "$held_out" <<'PYTHON'
 import json
 import sys
@@ -32,12 +36,13 @@ from pathlib import Path
 
 train, out, held_out = Path(sys.argv[1]).resolve(), Path(sys.argv[2]), sys.argv[3]
 manual = ["aorta", "gall_bladder", "kidney_left", "kidney_right", "liver", "pancreas", "spleen", "stomach"]
+none_there = ["kidney_cyst", "kidney_lesion", "liver_cyst", "liver_lesion", "pancreas_lesion"]
 real = [
     {
         "ct": str(case / "ct.nii.gz"),
         "labels": str(case / "labels.nii.gz"),
         "order": "abdomenatlas1.1",
-        "annotated": manual,
+        "annotated": manual + none_there,
         "held_out": case.name == held_out,
     }
     for case in sorted(train.iterdir())
@@ -49,12 +54,12 @@ PYTHON
 # 3. A teacher: a third of the time on real cases and on CTs synthesised from the anatomies while training.
 [ -f "$out/taught" ] || {
     "$bodymaps" train vision --cases "$out/cases.json" --anatomies "$BODYMAPS_DATA/anatomies" --out "$out/teacher" \
-        --minutes "$((minutes / 3))" --steps 1000000
+        "${painting[@]}" --minutes "$((minutes / 3))" --steps 1000000
     touch "$out/taught"
 }
 
 # 4. It labels the CTs that nobody did where it is sure, and the vena cava of those that people annotated in part. Look at
-#    them before going on: a pupil learns its teacher's mistakes.
+#    them before going on: a pupil learns its teacher's mistakes. Their livers have tumours, so these stay unknown there.
 mkdir -p "$out/self/without" "$out/self/beside"
 [ -f "$out/self/cases.json" ] || {
     .venv/bin/python - "$BODYMAPS_DATA/unlabelled" "$out" <<'PYTHON'
@@ -84,14 +89,16 @@ for case in rows:
     case["ct"], case["labels"] = str((out / case["ct"]).resolve()), str((out / case["labels"]).resolve())
 for kind in ("without", "beside"):
     labelled = json.loads((out / "self" / f"{kind}_rows.json").read_text())
-    rows += [{**case, "labels": f"{kind}/{case['labels']}"} for case in labelled]
+    none_there = ["kidney_cyst", "kidney_lesion", "pancreas_lesion"] if kind == "without" else []
+    for case in labelled:
+        rows.append({**case, "labels": f"{kind}/{case['labels']}", "annotated": case["annotated"] + none_there})
 (out / "self" / "cases.json").write_text(json.dumps(rows, indent=1))
 PYTHON
 }
 
 # 5. The pupil begins with its teacher's tensors and learns from all of it.
 "$bodymaps" train vision --cases "$out/self/cases.json" --anatomies "$BODYMAPS_DATA/anatomies" --out "$out/run" \
-    --start "$out/teacher" --minutes "$((minutes - minutes / 3))" --steps 1000000
+    "${painting[@]}" --start "$out/teacher" --minutes "$((minutes - minutes / 3))" --steps 1000000
 
 # 6. Twelve CTs that it has not seen, from anatomies that it has, say what it learned: every structure, with its Dice.
 "$bodymaps" train export "$out/run" --out "$out/models" --name trial
@@ -104,8 +111,18 @@ export BODYMAPS_MODELS="$out/models"
 "$bodymaps" evaluate reliability "$BODYMAPS_DATA/train/$held_out" "$out"/fresh/case_000[1-6] \
     --order abdomenatlas1.1 --model trial --out "$out/calibration"
 
-# 8. Weights for vision/models/weights: what step 6 finds below a mean Dice of 0.6, left and right together, is left out,
-#    so that nobody takes its silence for an absence. Then recipes/evaluate.sh.
+# 8. Lesions of the engine that it never saw, in the held-out CT and in the fresh ones: how sure to be, and of what size.
+mkdir -p "$out/held" && cp -rn "$BODYMAPS_DATA/train/$held_out" "$out/held/"
+for seed in 1 2 3 4 5 6; do
+    "$bodymaps" synthesize "$out/held" "$out/lesions/held_$seed" --engine cellular-automaton --order abdomenatlas1.1 \
+        --organ liver --organ pancreas --organ kidney --count 4 --size-mm 5..40 --seed "$seed"
+done
+"$bodymaps" synthesize "$out/fresh" "$out/lesions/fresh" --engine cellular-automaton --count 5 --size-mm 5..40 --seed 9
+"$bodymaps" evaluate lesions "$out"/lesions/*/*/ --model trial --out "$out/lesions_learned" \
+    --annotated liver_lesion,pancreas_lesion,kidney_lesion,colon_lesion
+
+# 9. Weights for vision/models/weights: what step 6 finds below a mean Dice of 0.6, left and right together, is left out,
+#    so that nobody takes its silence for an absence. Then recipes/evaluate.sh and recipes/lesions.sh.
 left_out="$(.venv/bin/python - "$out/learned/summary.csv" <<'PYTHON'
 import csv
 import sys
@@ -122,4 +139,4 @@ print(",".join(row["structure"] for pair in weak for row in pair))
 PYTHON
 )"
 "$bodymaps" train export "$out/run" --out "$out/weights" --name universal --leave-out "$left_out" \
-    --calibration "$out/calibration/reliability.json"
+    --calibration "$out/calibration/reliability.json" --lesions "$out/lesions_learned"
