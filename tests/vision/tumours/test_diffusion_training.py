@@ -22,7 +22,7 @@ from vision.training.diffusion.recipe import DiffusionRecipe, train_networks
 from vision.training.diffusion.run import DiffusionOptions, train_diffusion
 
 CPU = torch.device("cpu")
-AUTOENCODER = AutoencoderStage(steps=3, voxels=16, batch=1)
+AUTOENCODER = AutoencoderStage(steps=3, unquantised_steps=1, voxels=16, batch=1)
 DENOISER = DenoiserStage(steps=3, voxels=24, batch=2, kept=3)
 RECIPE = DiffusionRecipe(TINY, AUTOENCODER, DENOISER, checked=2)
 
@@ -85,7 +85,7 @@ def test_dead_codes_begin_again_as_latents_that_there_are() -> None:
 
 def test_the_first_stage_teaches_the_autoencoder_and_nothing_else() -> None:
     network = LatentDiffusion(TINY)
-    AUTOENCODER.loss(network, supply_of(), 0, CPU).backward()
+    AUTOENCODER.loss(network, supply_of(), 1, CPU).backward()
     assert all(parameter.grad is not None for parameter in network.autoencoder.decoder.parameters())
     assert all(parameter.grad is not None for parameter in network.autoencoder.encoder.parameters())
     assert all(parameter.grad is None for parameter in network.denoiser.parameters())
@@ -147,7 +147,7 @@ def test_training_needs_a_budget(tmp_path: Path, changes: dict[str, float]) -> N
 @pytest.mark.slow
 def test_the_autoencoder_draws_better_after_a_hundred_steps() -> None:
     torch.manual_seed(0)
-    network, stage, supply = LatentDiffusion(TINY), replace(AUTOENCODER, batch=2), supply_of()
+    network, stage, supply = LatentDiffusion(TINY), replace(AUTOENCODER, unquantised_steps=40, batch=2), supply_of()
     optimiser, losses = stage.optimiser(network), []
     for step in range(100):
         loss = stage.loss(network, supply, step, CPU)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn import functional
 
 from vision.synthesis.tumours.diffusion.networks import LatentDiffusion
 from vision.training.diffusion.crops import CropSupply
@@ -24,6 +25,9 @@ class AutoencoderStage:
     """
 
     steps: int = 20_000
+    unquantised_steps: int = 200
+    """Steps before there are codes: while the decoder knows nothing the commitment alone would pull all latents into
+    one point."""
     voxels: int = 32
     batch: int = 4
     learning_rate: float = 1e-3
@@ -40,12 +44,12 @@ class AutoencoderStage:
         unit = network.to_unit(torch.from_numpy(crops).to(device))
         network.train()
         encodings = network.autoencoder.encode(unit)
-        # Before the first quantisation, too: the random codes of the beginning would drive the decoder's units dead.
+        if step < self.unquantised_steps:
+            return _missed(network.autoencoder.decode(encodings), unit)
+        # Before they are used: all codes are dead then, and random ones would say nothing of the latents.
         revive_codes(network, encodings.detach(), np.random.default_rng([supply.seed, 3, step]))
         codes, commitment = network.autoencoder.quantize(encodings)
-        drawn = network.autoencoder.decode(codes)
-        total: Tensor = nn.functional.l1_loss(drawn, unit) + _edges(drawn, unit) + commitment
-        return total
+        return _missed(network.autoencoder.decode(codes), unit) + commitment
 
 
 def revive_codes(network: LatentDiffusion, encodings: Tensor, rng: np.random.Generator) -> int:
@@ -61,7 +65,8 @@ def revive_codes(network: LatentDiffusion, encodings: Tensor, rng: np.random.Gen
     return len(dead)
 
 
-def _edges(drawn: Tensor, unit: Tensor) -> Tensor:
-    """L1 of the differences to the next voxel along each axis: edges are to be sharp."""
-    axes = (2, 3, 4)
-    return torch.stack([(drawn.diff(dim=axis) - unit.diff(dim=axis)).abs().mean() for axis in axes]).mean()
+def _missed(drawn: Tensor, unit: Tensor) -> Tensor:
+    """L1 of values and of the differences to the next voxel along each axis: edges are to be sharp."""
+    edges = torch.stack([(drawn.diff(dim=axis) - unit.diff(dim=axis)).abs().mean() for axis in (2, 3, 4)]).mean()
+    total: Tensor = functional.l1_loss(drawn, unit) + edges
+    return total

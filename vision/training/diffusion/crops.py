@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +77,7 @@ class CropSupply:
         """(voxels,) * 3 float32 HU of one CT, flipped, with contrast and level a little changed; mostly near organs."""
         rng = np.random.default_rng([self.seed, _PLAIN, number])
         if rng.random() < NEAR_ORGAN_SHARE:
-            case, centre = self._near_organ(rng)[::2]
+            case, _, centre = self._near_organ(rng)
         else:
             case = self.cases[int(rng.integers(len(self.cases)))]
             centre = rng.integers(case.hu.shape)
@@ -104,7 +105,7 @@ class CropSupply:
                 parts=(),
             )
             engine = self.engines[int(rng.integers(len(self.engines)))]
-            spacing = (self.spacing_mm,) * 3
+            spacing = (self.spacing_mm, self.spacing_mm, self.spacing_mm)
             try:
                 tumour = synthesise(hu, room, spacing, wish=wish, engine=engine, rng=rng)
             except UsageError:
@@ -139,12 +140,10 @@ def _organ(case: TrainingCase, organ: Organ, tissues: NDArray[np.uint8]) -> NDAr
     return inside
 
 
-def _crop(array: NDArray[np.generic], start: NDArray[np.int64], voxels: int) -> NDArray[np.generic]:
-    """(voxels,) * 3 from `start` on; beyond the edge the edge goes on, of tissues and masks nothing."""
-    padding = [
-        (max(0, -int(first)), max(0, int(first) + voxels - count))
-        for first, count in zip(start, array.shape, strict=True)
-    ]
-    spans = tuple(slice(max(0, int(first)), max(0, int(first) + voxels)) for first in start)
-    cut = array[spans]
-    return np.pad(cut, padding, mode="edge" if array.dtype.kind in "if" else "constant")
+def _crop(array: NDArray[Any], start: NDArray[np.int64], voxels: int) -> NDArray[Any]:
+    """(voxels,) * 3 from `start` on; beyond the edge a CT goes on as at its edge, and nothing is in any mask."""
+    first = [int(at) for at in start]
+    padding = [(max(0, -at), max(0, at + voxels - count)) for at, count in zip(first, array.shape, strict=True)]
+    i, j, k = (slice(max(0, at), max(0, at + voxels)) for at in first)
+    cut = array[i, j, k]
+    return np.pad(cut, padding, mode="edge") if array.dtype.kind in "if" else np.pad(cut, padding)

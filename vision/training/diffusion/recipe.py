@@ -90,7 +90,7 @@ class _Run:
 
     def _train(self, loss_of: StepLoss, steps: int, share: float) -> None:
         """Take steps of a stage until it has had its share of the time, or all its steps."""
-        stage, losses = self.stage, []
+        stage, losses = self.stage, list[float]()
         pace = Pace(steps, share * self.recipe.minutes, self.recipe.warm_up_steps)
         full_rates = [group["lr"] for group in self.optimiser.param_groups]
         started = time.monotonic() - self.seconds[stage]

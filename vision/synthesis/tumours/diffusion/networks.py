@@ -17,8 +17,10 @@ from vision.synthesis.tumours.diffusion.config import GROUPS, DiffusionConfig
 from vision.synthesis.tumours.protocol import KINDS, ORGANS, Kind, Organ
 
 NUMBERS = 3
-COMMITMENT, CODE_DECAY = 0.25, 0.99
+COMMITMENT, CODE_DECAY = 0.25, 0.95
+"""DiffTumor's decay is 0.99, for 80,000 steps."""
 TYPICAL_MM = 20.0
+FAINT_START = 0.1
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class LatentDiffusion(nn.Module):
             act="LEAKYRELU",
             ddp_sync=False,
         )
+        _start(self.autoencoder)
         self.denoiser = DiffusionModelUNet(
             spatial_dims=3,
             in_channels=2 * config.code_width + 1 + NUMBERS,
@@ -140,6 +143,25 @@ class LatentDiffusion(nn.Module):
     def _range(self) -> tuple[Tensor, Tensor]:
         codes = self.codebook().detach()
         return codes.min(), codes.max()
+
+
+def _start(autoencoder: VQVAE) -> None:
+    """Weights that keep the size of what passes (He et al., 2015), and a last layer that begins near grey.
+
+    There is no norm in it: torch's own weights shrink what passes until all latents are alike, and a loud beginning
+    drives its rectifiers dead while the noise is learned away.
+    """
+    for module in autoencoder.modules():
+        if isinstance(module, nn.Conv3d | nn.ConvTranspose3d):
+            seen = module.in_channels * math.prod(module.kernel_size)
+            if isinstance(module, nn.ConvTranspose3d):
+                seen //= math.prod(module.stride)
+            nn.init.normal_(module.weight, std=math.sqrt(2 / seen))
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    with torch.no_grad():
+        for parameter in autoencoder.decoder.blocks[-1].parameters():
+            parameter.mul_(FAINT_START)
 
 
 def _numbers(asked: Asked, window_hu: tuple[float, float]) -> list[float]:
