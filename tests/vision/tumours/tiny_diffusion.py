@@ -15,7 +15,7 @@ from vision.synthesis.tumours.diffusion.networks import LatentDiffusion
 from vision.training.cases import TrainingCase, label_members, member_table
 from vision.training.diffusion.crops import STRUCTURES
 
-TINY = DiffusionConfig(spacing_mm=2.0, widths=(4, 4), codes=16, code_width=2, unet_widths=(8, 8))
+TINY = DiffusionConfig(spacing_mm=2.0, widths=(4, 4), codes=16, code_width=2, unet_widths=(16, 16))
 
 
 @cache
