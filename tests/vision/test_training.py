@@ -24,7 +24,7 @@ from vision.training.cases import (
 )
 from vision.training.export import export_run, read_calibration, read_run
 from vision.training.loss import partial_label_loss
-from vision.training.passes import TrainingPass, blocked
+from vision.training.passes import TrainingPass, blocked, host_members
 from vision.training.patches import draw_patch
 from vision.training.recipe import RecipeConfig, train
 from vision.training.supply import PatchSupply, Source, SupplyConfig
@@ -75,6 +75,25 @@ def test_an_absent_structure_teaches_by_cross_entropy_alone() -> None:
     logits, annotated = torch.zeros(1, 1, 30), torch.ones(1, 1, dtype=torch.bool)
     loss = partial_label_loss(logits, torch.zeros(1, 1, 30, dtype=torch.bool), annotated)
     assert float(loss) == pytest.approx(np.log(2))
+
+
+def test_a_lesion_that_fills_a_healthy_organ_costs_much_more_than_one_elsewhere() -> None:
+    target, annotated = torch.zeros(1, 1, 4000, dtype=torch.bool), torch.ones(1, 1, dtype=torch.bool)
+    organ = torch.arange(4000)[None, None] < 20
+    logits = torch.where(organ, 2.0, -8.0)
+    everywhere = partial_label_loss(logits, target, annotated)
+    in_organ = partial_label_loss(logits, target, annotated, within=organ)
+    assert float(everywhere) < 0.02
+    assert float(in_organ) > 1.0
+
+
+def test_only_a_lesion_is_looked_for_within_its_organ() -> None:
+    structures = ("liver", "kidney_left", "kidney_lesion", "liver_lesion")
+    members = torch.zeros(4, 256, dtype=torch.bool)
+    for row, code in enumerate((5, 3, 201, 202)):
+        members[row, code] = True
+    hosts = host_members(("kidney_lesion", "liver"), structures, members)
+    assert hosts.nonzero().tolist() == [[0, 3]]
 
 
 def source_of(*cases: TrainingCase, shares: tuple[float, ...] = ()) -> Source:
@@ -214,9 +233,9 @@ def test_synthetic_patches_come_from_anatomies_and_are_renewed_in_turn() -> None
     patch = first[3]
     assert patch.annotated.tolist() == [True, False, False]
     assert torch.equal(patch.hu, again[0].hu)
-    made = first._synthetic(0, slot=0)
-    assert first._synthetic(5, slot=0) is made
-    assert not np.array_equal(first._synthetic(6, slot=0).hu, made.hu)
+    made = first.synthetic.at(0, slot=0, make=first._synthesise)
+    assert first.synthetic.at(5, slot=0, make=first._synthesise) is made
+    assert not np.array_equal(first.synthetic.at(6, slot=0, make=first._synthesise).hu, made.hu)
 
 
 def test_validation_of_an_untrained_network_finds_little() -> None:
