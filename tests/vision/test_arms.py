@@ -169,19 +169,19 @@ def compared(cases: Sequence[EvaluationCase], out: Path, chosen: ArmsConfig) -> 
 
 @pytest.mark.slow
 def test_both_arms_are_trained_tested_and_compared_over_three_seeds_and_a_run_goes_on(tmp_path: Path) -> None:
-    cases, out = find_cases([write_cases(tmp_path / "cases", ill=5, well=3)]), tmp_path / "out"
+    cases, out = find_cases([write_cases(tmp_path / "cases", ill=3, well=2)]), tmp_path / "out"
     first = compared(cases, out, config(seeds=1))
     comparison = compared(cases, out, config())
     assert [(run.arm, run.seed, run.steps) for run in comparison.runs] == [
         (arm, seed, 2) for seed in range(3) for arm in ("real", "synthetic")
     ]
-    assert [run.evaluation.references for run in comparison.runs[:2]] == [
-        run.evaluation.references for run in first.runs
+    assert [run.evaluation.rows[0].predictions for run in comparison.runs[:2]] == [
+        run.evaluation.rows[0].predictions for run in first.runs
     ]
-    assert (comparison.training, comparison.tested) == (5, 3)
+    assert (comparison.training, comparison.tested) == (3, 2)
     by_metric = {row.metric: row for row in comparison.metrics}
-    assert by_metric["sensitivity"].real.n == 2
-    assert by_metric["false positives a scan"].difference.scans == 3
+    assert by_metric["sensitivity"].real.n == 1
+    assert by_metric["false positives a scan"].difference.scans == 2
     recorded = json.loads((out / "synthetic" / "seed_2" / "config.json").read_text())
     assert recorded["supply"]["tumours"] == ["handcrafted"]
     assert json.loads((out / "real" / "seed_2" / "config.json").read_text())["supply"]["tumours"] == []
