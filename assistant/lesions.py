@@ -156,7 +156,13 @@ def classified(scene: Scene, finding: Finding) -> Classification | None:
     )
     if not possibilities:
         return None
-    return Classification(possibilities=possibilities, phase=phase, open=ranking.open, method=TYPES_METHOD)
+    return Classification(
+        possibilities=possibilities,
+        phase=phase,
+        phase_estimated=phase != "unknown" and "phase" not in scene.ct.facts,
+        open=ranking.open,
+        method=TYPES_METHOD,
+    )
 
 
 def _features(finding: Finding) -> dict[str, float]:

@@ -114,6 +114,8 @@ class Classification(Record):
     possibilities: tuple[Possibility, ...]
     phase: str
     """As in `Attenuation`."""
+    phase_estimated: bool = False
+    """Whether the phase is not recorded in the file and was read off the HU of aorta and liver."""
     open: Literal["", "one phase", "no contrast", "ct"]
     """Empty where a sign tells the first apart from the others."""
     method: str

@@ -222,15 +222,17 @@ class Scene:
         """Whether the CT was taken without contrast medium: by what the file says, else by the HU of the aorta."""
         if "phase" in self.ct.facts:
             return self.ct.facts["phase"] == "non_contrast"
-        aorta = self._landmark("aorta")
-        found = None if aorta is None else intensity(self.ct, aorta)
-        return found is not None and found.p50 < UNENHANCED_HU
+        aorta_hu = self._median("aorta")
+        return aorta_hu is not None and aorta_hu < UNENHANCED_HU
 
     def phase(self) -> Phase:
-        """The contrast phase: by what the file says, else by the HU of the aorta."""
-        aorta = self._landmark("aorta")
-        found = None if aorta is None else intensity(self.ct, aorta)
-        return phase_of(str(self.ct.facts.get("phase", "")), None if found is None else found.p50)
+        """The contrast phase: by what the file says, else by the HU of aorta and liver."""
+        return phase_of(str(self.ct.facts.get("phase", "")), self._median("aorta"), self._median("liver"))
+
+    def _median(self, structure: str) -> float | None:
+        mask = self._landmark(structure)
+        found = None if mask is None else intensity(self.ct, mask)
+        return None if found is None else found.p50
 
     def tissue(self, organ: str) -> tuple[Intensity, float] | None:
         """HU of an organ outside all its lesions (`organ_tissue`), measured once; None where there is none to measure,

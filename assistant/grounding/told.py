@@ -69,7 +69,8 @@ def _type(possibility: Possibility, signs: Iterable[str], finding: Finding) -> s
 
 
 def _open(found: Classification, words: Mapping[str, str], phases: Mapping[str, str]) -> str:
-    return words[found.open].replace("{phase}", phases[found.phase])
+    phase = f"{phases[found.phase]}, estimated" if found.phase_estimated else phases[found.phase]
+    return words[found.open].replace("{phase}", phase)
 
 
 def _searched(finding: Finding) -> str:

@@ -10,6 +10,7 @@ from itertools import pairwise
 from assistant.grounding import MissingSlot, say, say_lesion
 from assistant.records import Attenuation, Finding, Measurement, Site, Status
 from prompts import replies
+from tests.assistant.grounding_parts import PARTS
 from vision.structures import STRUCTURES, by_name
 
 ORGANS = tuple(row for row in STRUCTURES if row.kind in ("organ", "vessel", "part"))
@@ -33,18 +34,6 @@ SEEN_LESION = (
     *("count_one", "count_many"),
     *("lesion_lobes", "lesion_vessels"),
 )
-PARTS = {
-    " ".join(parts): f"{', '.join(replies.LESION_PARTS[part] for part in parts)}."
-    for place in ("in_part", "in_segments", "in_organ", "anywhere")
-    for parts in (
-        (place, "axes", "confidence"),
-        (place, "axes", "volume", "attenuation", "confidence"),
-        (place, "axes", "attenuation"),
-        (place, "confidence"),
-    )
-}
-"""Sentences on one lesion that are put together of pieces, by the names of these."""
-TEMPLATES = {**replies.REPLIES, **PARTS}
 TOUCHED = ("aorta", "postcava", "celiac_trunk")
 ABSENT_LESION = ("none_detected", "none_detected_why", "count_none", "not_seen_lesion", "report_no_lesion", "not_seen")
 ABSENT_ORGAN = ("not_seen", "not_seen_why", "report_organ_not_seen")

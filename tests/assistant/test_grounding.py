@@ -20,7 +20,8 @@ from assistant.grounding import (
 from assistant.records import Finding, Measurement, Site, Status
 from prompts import replies
 from tests.assistant.grounding_lies import LIES
-from tests.assistant.grounding_scenes import PARTS, true_sentences
+from tests.assistant.grounding_parts import PARTS
+from tests.assistant.grounding_scenes import true_sentences
 from vision.structures import STRUCTURES
 
 

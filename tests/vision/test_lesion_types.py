@@ -87,6 +87,11 @@ def test_a_phase_is_what_the_file_says_else_what_the_aorta_shows(
     assert phase_of(recorded, aorta_hu) == phase
 
 
+def test_a_bright_aorta_beside_a_bright_liver_is_portal_venous() -> None:
+    assert phase_of("", 250.0, 80.0) == "arterial"
+    assert phase_of("", 250.0, 140.0) == "portal"
+
+
 @pytest.mark.parametrize(("structure", "host"), [("kidney_left", "kidneys"), ("liver", "liver"), ("colon", "colon")])
 def test_both_kidneys_hold_the_same_types(structure: str, host: str) -> None:
     assert host_of(structure) == host

@@ -12,7 +12,8 @@ import pytest
 
 from assistant.grounding import fillings
 from tests.assistant.grounding_lies import LIES, Lie
-from tests.assistant.grounding_scenes import TEMPLATES, Told, true_sentences
+from tests.assistant.grounding_parts import TEMPLATES
+from tests.assistant.grounding_scenes import Told, true_sentences
 from tests.assistant.language.speaking import SCRIPTED, spoken_of
 
 _SLOT = re.compile(r"\{(\w+)\.(\w+)\}")
