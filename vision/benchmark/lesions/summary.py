@@ -67,7 +67,7 @@ def reliable_from_mm(summary: LesionSummary) -> float | None:
     Lesions up to 5 mm have no lower end, so they never count.
     """
     smallest = None
-    for size, (low, _) in reversed(SIZES.items()):
+    for size, (low, _) in reversed(tuple(SIZES.items())):
         found = summary.by_size[size]
         if found.value is None or found.n < FEWEST_LESIONS:
             continue
