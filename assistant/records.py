@@ -49,7 +49,7 @@ class Measurement(Record):
     id: str
     quantity: str
     """volume, long_axis, short_axis, who, hu_mean, hu_sd, hu_p5, hu_p50, hu_p95, distance_F2, count, ...; of a lesion
-    also core_hu, organ_hu (its organ's tissue), aorta_hu, lowest_hu, contact_aorta (degrees), reliable_from (mm, the
+    also core_hu, organ_hu (its organ's tissue), aorta_hu, lowest_hu, touch_aorta (degrees), reliable_from (mm, the
     smallest of its kind that the model finds reliably)."""
     value: float
     unit: str
