@@ -172,6 +172,6 @@ class _Run:
             self.folder,
             organs=self.supply.organs,
             recipe=asdict(self.recipe),
-            trained_steps=dict(self.steps),
-            trained_seconds=dict(self.seconds),
+            trained_steps={stage: self.steps[stage] for stage in STAGES},
+            trained_seconds={stage: self.seconds[stage] for stage in STAGES},
         )

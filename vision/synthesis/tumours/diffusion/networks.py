@@ -5,22 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import torch
-from monai.networks.nets import VQVAE, DiffusionModelUNet
+from monai.networks.nets import DiffusionModelUNet
 from monai.networks.schedulers import DDPMScheduler
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vision.synthesis.tumours.diffusion.autoencoder import VQAutoencoder
 from vision.synthesis.tumours.diffusion.config import GROUPS, DiffusionConfig
 from vision.synthesis.tumours.protocol import KINDS, ORGANS, Kind, Organ
 
 NUMBERS = 3
-COMMITMENT, CODE_DECAY = 0.25, 0.95
-"""DiffTumor's decay is 0.99, for 80,000 steps."""
 TYPICAL_MM = 20.0
-FAINT_START = 0.1
 
 
 @dataclass(frozen=True)
@@ -59,24 +56,7 @@ class LatentDiffusion(nn.Module):
     def __init__(self, config: DiffusionConfig) -> None:
         super().__init__()
         self.config = config
-        halvings = len(config.widths)
-        self.autoencoder = VQVAE(
-            spatial_dims=3,
-            in_channels=1,
-            out_channels=1,
-            channels=config.widths,
-            num_res_layers=1,
-            num_res_channels=config.widths,
-            downsample_parameters=((2, 4, 1, 1),) * halvings,
-            upsample_parameters=((2, 4, 1, 1, 0),) * halvings,
-            num_embeddings=config.codes,
-            embedding_dim=config.code_width,
-            commitment_cost=COMMITMENT,
-            decay=CODE_DECAY,
-            act="LEAKYRELU",
-            ddp_sync=False,
-        )
-        _start(self.autoencoder)
+        self.autoencoder = VQAutoencoder(config)
         self.denoiser = DiffusionModelUNet(
             spatial_dims=3,
             in_channels=2 * config.code_width + 1 + NUMBERS,
@@ -98,15 +78,14 @@ class LatentDiffusion(nn.Module):
     def encode(self, unit: Tensor) -> Tensor:
         """(B, 1, I, J, K) CTs in -1 to 1 -> (B, C, i, j, k) latents, -1 to 1 over the range of the codes."""
         low, high = self._range()
-        latent: Tensor = self.autoencoder.encode(unit)
+        latent = self.autoencoder.encode(unit)
         return (2 * (latent - low) / (high - low) - 1).clamp(-1, 1)
 
     def decode(self, latent: Tensor) -> Tensor:
         """(B, C, i, j, k) latents -> (B, 1, I, J, K) CTs in units of the window, from the nearest codes."""
         low, high = self._range()
         codes, _ = self.autoencoder.quantize(low + (latent + 1) / 2 * (high - low))
-        unit: Tensor = self.autoencoder.decode(codes)
-        return unit
+        return self.autoencoder.decode(codes)
 
     def conditions(self, unit: Tensor, inside: Tensor, asked: Sequence[Asked]) -> Conditions:
         """What the denoiser is told: (B, 1, I, J, K) CTs in -1 to 1, shares inside the tumour, a wish for each."""
@@ -138,30 +117,11 @@ class LatentDiffusion(nn.Module):
 
     def codebook(self) -> Tensor:
         """(codes, C) the vectors that latents are made of; learned by averages, not by gradients."""
-        return cast(Tensor, self.autoencoder.quantizer.quantizer.embedding.weight)
+        return self.autoencoder.quantizer.quantizer.embedding.weight
 
     def _range(self) -> tuple[Tensor, Tensor]:
         codes = self.codebook().detach()
         return codes.min(), codes.max()
-
-
-def _start(autoencoder: VQVAE) -> None:
-    """Weights that keep the size of what passes (He et al., 2015), and a last layer that begins near grey.
-
-    There is no norm in it: torch's own weights shrink what passes until all latents are alike, and a loud beginning
-    drives its rectifiers dead while the noise is learned away.
-    """
-    for module in autoencoder.modules():
-        if isinstance(module, nn.Conv3d | nn.ConvTranspose3d):
-            seen = module.in_channels * math.prod(module.kernel_size)
-            if isinstance(module, nn.ConvTranspose3d):
-                seen //= math.prod(module.stride)
-            nn.init.normal_(module.weight, std=math.sqrt(2 / seen))
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-    with torch.no_grad():
-        for parameter in autoencoder.decoder.blocks[-1].parameters():
-            parameter.mul_(FAINT_START)
 
 
 def _numbers(asked: Asked, window_hu: tuple[float, float]) -> list[float]:
