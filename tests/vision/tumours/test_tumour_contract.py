@@ -190,6 +190,6 @@ def test_every_lesion_has_a_row_in_the_structure_table(organ: Organ, kind: str) 
 
 
 def test_an_unknown_engine_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="cellular-automaton, handcrafted") as refused:
+    with pytest.raises(UsageError, match="cellular-automaton, diffusion, handcrafted, real-shape") as refused:
         make_engine("nothing")
     assert refused.value.code == "E_ENGINE"

@@ -100,6 +100,6 @@ def _read(description: Path) -> tuple[DiffusionConfig, tuple[Organ, ...], str]:
 def _refuse(what: str) -> NoReturn:
     raise WeightsError(
         "E_WEIGHTS_DESCRIPTION",
-        f"{NAME}.json does not describe a diffusion engine: {what}.",
+        f"The weights are not described as a diffusion engine is: {what}.",
         "Install the package again, or train again: bodymaps train diffusion.",
     )
