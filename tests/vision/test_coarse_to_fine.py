@@ -10,6 +10,7 @@ from tests.vision.threshold_network import CPU, ThresholdNetwork, ball_ct, box_c
 from vision.errors import Cancelled, UsageError
 from vision.geometry import CTVolume, Grid, Mask, reorient_array
 from vision.models.coarse_to_fine import UniversalSegmenter, find, fine
+from vision.models.coarse_to_fine.find import Found
 from vision.models.coarse_to_fine.region import Region
 from vision.models.universal.network import UniversalConfig, UniversalNetwork
 
@@ -153,6 +154,32 @@ def test_an_organ_is_its_largest_piece_and_a_lesion_stays_only_in_its_organ() ->
         assert middle.max() < 30.0
         assert (mask.grid.to_mm(np.argwhere(voxels))[:, 0] > 35.0).any()
         assert mask.count > 0.6 * voxels.sum()
+
+
+def test_a_piece_that_is_more_likely_no_lesion_is_not_suspected_and_organs_stay() -> None:
+    inside = ((0.0, -7.0, 508.0), 25.0), ((45.0, -7.0, 508.0), 13.0)
+    network, ct = threshold_segmenter("liver", "liver_lesion").network, ball_ct(GRIDS["fine"], *inside)
+    masks = {}
+    for intercept in (0.0, -8.0):
+        line = dict.fromkeys(("liver", "liver_lesion"), (1.0, intercept))
+        segmenter = UniversalSegmenter(network, name="threshold", runtime=CPU, calibration=line)
+        encoding = segmenter.encode(ct)
+        masks[intercept] = {name: segmenter.segment(encoding, name) for name in line}
+    assert masks[0.0]["liver_lesion"].count > 0
+    assert masks[-8.0]["liver_lesion"].count == 0
+    assert masks[-8.0]["liver"].count == masks[0.0]["liver"].count > 0
+
+
+def test_pieces_are_kept_by_their_own_probability() -> None:
+    voxels, probability = np.zeros((9, 5, 5), dtype=bool), np.full((9, 5, 5), 0.1, dtype=np.float16)
+    voxels[:3], voxels[6:] = True, True
+    probability[:3], probability[6:] = 0.9, 0.6
+    found = Found(voxels, probability, Grid.from_spacing((9, 5, 5), (1.0, 1.0, 1.0)))
+    sure = found.only(lambda mean: mean > 0.8)
+    assert sure is not None
+    assert sure.voxels[:3].all()
+    assert not sure.voxels[3:].any()
+    assert found.only(lambda mean: mean > 0.95) is None
 
 
 def test_what_is_left_out_is_not_answered_though_the_network_has_words_for_it() -> None:

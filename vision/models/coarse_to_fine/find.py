@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -56,6 +57,13 @@ class Found:
     def score(self) -> float:
         """Mean probability inside."""
         return float(self.probability[self.voxels].mean(dtype=np.float64))
+
+    def only(self, keeps: Callable[[float], bool]) -> Found | None:
+        """What is left of the 26-connected pieces whose mean probability `keeps`, None if nothing is."""
+        labels, count = label_pieces(self.voxels)
+        means = (float(self.probability[labels == piece].mean(dtype=np.float64)) for piece in range(1, count + 1))
+        kept = [piece for piece, mean in enumerate(means, start=1) if keeps(mean)]
+        return replace(self, voxels=np.isin(labels, kept)) if kept else None
 
     def mask(self, grid: Grid, structure: str, score: float) -> Mask:
         """On the CT's own grid: where the interpolated probability is at least one half."""
