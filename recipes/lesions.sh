@@ -15,17 +15,21 @@ out="$(realpath -m "${1:-out/lesions}")"
 bodymaps="${BODYMAPS:-.venv/bin/bodymaps}"
 lesions=liver_lesion,liver_cyst,pancreas_lesion,kidney_lesion,kidney_cyst,colon_lesion
 
-# 1. Two CTs, five times each with four other tumours in liver, pancreas and kidneys.
+# 1. Two CTs, five times each with four other tumours in liver, pancreas and kidneys, and again with three in the liver alone.
 mkdir -p "$out/dev_in"
 for copy in 1 2 3 4 5; do
     for case in btcv_0010 btcv_0039; do cp -rn "$dev/$case" "$out/dev_in/${case}_$copy"; done
 done
 "$bodymaps" synthesize "$out/dev_in" "$out/dev" --engine cellular-automaton --order abdomenatlas1.1 \
     --organ liver --organ pancreas --organ kidney --count 4 --size-mm 5..40 --seed 1
+"$bodymaps" synthesize "$out/dev_in" "$out/dev_liver" --engine cellular-automaton --order abdomenatlas1.1 \
+    --organ liver --count 3 --size-mm 5..40 --seed 2
 
 # 2. Found, missed, invented. Scans of one patient resemble each other: the intervals draw scans, of which only two differ.
 echo "== Painted tumours in dev CTs"
 "$bodymaps" evaluate lesions "$out/dev" --annotated "$lesions" --out "$out/dev_found" | tee "$out/dev_found.txt"
+"$bodymaps" evaluate lesions "$out/dev_liver" --structures liver_lesion --annotated "$lesions" \
+    --out "$out/liver_found" | tee "$out/liver_found.txt"
 
 # 3. The same CTs without tumours: how many boxes are false.
 echo "== CTs without annotated lesions"
