@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from assistant.records import Finding, Site, Status
 from vision.scene import DERIVED_FROM, ZONES, Scene
 from vision.structures import Structure, by_name
@@ -14,6 +16,7 @@ ABSENT_BECAUSE = {
     "prostate": "women have none, and it may have been removed by an operation",
 }
 """What an absence can come from, said beside it."""
+FINDS_TOO_FEW = "the model found none, but misses too many of them to say that there is none"
 SEEN_WITH_CONTRAST = frozenset({"hepatic_vessel", "portal_vein_and_splenic_vein", "celiac_trunk"})
 
 
@@ -53,6 +56,8 @@ def _why_not_searched(scene: Scene, row: Structure) -> str:
     """Why an absence of lesions cannot be stated, empty when it can."""
     if scene.is_unenhanced():
         return "the CT was taken without contrast medium, in which many lesions cannot be told from their organ"
+    if scene.reliable_from_mm(row.name) == math.inf:
+        return FINDS_TOO_FEW
     for organ in row.lesion_of:
         if scene.ability(organ) == "cannot":
             return f"the model cannot segment the {by_name(organ).spoken} yet"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from assistant.absences import SEEN_WITH_CONTRAST
 from assistant.grounding import RELIABLE_FROM
 from assistant.measurements import measurement
@@ -88,7 +90,7 @@ def attenuation_of(scene: Scene, piece: Mask, finding: Finding) -> tuple[Attenua
 def reliable_from(scene: Scene, finding: Finding) -> tuple[Measurement, ...]:
     """How large a lesion must be to be found reliably, where a search was made and the model's description says it."""
     least = scene.reliable_from_mm(finding.structure)
-    if least is None or finding.status is Status.NOT_ASSESSABLE:
+    if least is None or math.isinf(least) or finding.status is Status.NOT_ASSESSABLE:
         return ()
     method = "smallest long axis that the model finds reliably, by its description"
     return (measurement(finding.id, RELIABLE_FROM, least, unit="mm", method=method),)

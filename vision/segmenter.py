@@ -69,4 +69,5 @@ class SizeSource(Protocol):
     """A segmenter of which it was measured how small a lesion it finds."""
 
     lesion_sizes: Mapping[str, float]
-    """Lesion -> the smallest long axis in mm that it finds reliably; without the lesions where nothing is known."""
+    """Lesion -> the smallest long axis in mm that it finds reliably, infinite where it misses too many of any size;
+    without the lesions where nothing is known."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -36,6 +37,24 @@ def talk(masks: Mapping[str, Mask], *calls: object, searches: frozenset[str] = f
     """A conversation about boxes of one's own, by a segmenter that knows how small a lesion it finds."""
     planner = PlanOf(*calls)  # type: ignore[arg-type]
     return Conversation(box_ct(masks), SizedSegmenter(masks, searches=searches), planner)
+
+
+class MissingSegmenter(LabelMapSegmenter):
+    """Says that it misses too many lesions of any size."""
+
+    lesion_sizes = MappingProxyType({"liver_lesion": math.inf})
+
+
+@pytest.mark.parametrize("lesions", [0, 1])
+def test_a_model_that_misses_too_many_lesions_never_says_that_there_is_none(lesions: int) -> None:
+    masks = box_masks(lesions)
+    segmenter = MissingSegmenter(masks, searches=frozenset({"liver_lesion"}))
+    answer = Conversation(box_ct(masks), segmenter, PlanOf(call("detect", "liver_lesion"))).ask("?")
+    (finding,) = answer.findings
+    assert finding.status is (Status.SEEN if lesions else Status.NOT_ASSESSABLE)
+    assert ("misses too many of them to say that there is none" in answer.text) is not bool(lesions)
+    assert finding.measurement("reliable_from") is None
+    assert_grounded(answer)
 
 
 def test_a_dark_lesion_is_said_to_be_so_with_both_numbers() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,11 +99,11 @@ def lesion_run(tmp_path: Path) -> Path:
     return folder
 
 
-def evaluated(folder: Path, slope: float | None, size: float | None) -> Path:
+def evaluated(folder: Path, slope: float | None, size: float | None, tried: int = 9) -> Path:
     folder.mkdir()
     rows = [
-        {"structure": "liver_lesion", "reliable_from_mm": size},
-        {"structure": "all lesions", "reliable_from_mm": 5},
+        {"structure": name, "reliable_from_mm": mm, "sensitivity": {"n": tried}}
+        for name, mm in (("liver_lesion", size), ("all lesions", 5.0))
     ]
     (folder / "lesions.json").write_text(json.dumps({"structures": rows}))
     (folder / "reliability.json").write_text(json.dumps({"slope": slope, "intercept": slope}))
@@ -118,11 +119,18 @@ def test_lesions_have_a_line_and_a_size_of_their_own(lesion_run: Path, tmp_path:
 
 
 def test_what_could_not_be_measured_of_lesions_is_not_said(lesion_run: Path, tmp_path: Path) -> None:
-    facts = read_lesion_facts(evaluated(tmp_path / "kept_apart", None, None))
+    facts = read_lesion_facts(evaluated(tmp_path / "kept_apart", None, 10.0, tried=4))
     export_run(lesion_run, tmp_path / "models", name="tiny", calibration=(2.0, 1.0), lesions=facts)
     entry = find_model("tiny", tmp_path / "models")
     assert entry.calibration == {"liver": (2.0, 1.0)}
     assert entry.lesion_sizes == {}
+
+
+def test_a_model_that_finds_no_size_reliably_says_so(lesion_run: Path, tmp_path: Path) -> None:
+    facts = read_lesion_facts(evaluated(tmp_path / "kept_apart", 0.5, None))
+    export_run(lesion_run, tmp_path / "models", name="tiny", lesions=facts)
+    assert json.loads((tmp_path / "models" / "tiny.json").read_text())["lesion_sizes"] == {"liver_lesion": None}
+    assert find_model("tiny", tmp_path / "models").lesion_sizes == {"liver_lesion": math.inf}
 
 
 def test_a_folder_without_an_evaluation_of_lesions_is_refused(tmp_path: Path) -> None:

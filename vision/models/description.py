@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
@@ -168,15 +169,15 @@ def _trained_on(values: object, name: str) -> dict[str, str]:
 
 
 def _lesion_sizes(values: object, known: Sequence[str], name: str) -> dict[str, float]:
-    """Lesion -> the smallest long axis in mm that the model finds reliably."""
+    """Lesion -> the smallest long axis in mm that the model finds reliably, infinite for null: none of any size."""
     if not isinstance(values, Mapping):
         _refuse(name, "lesion_sizes is not an object")
     for structure, size in values.items():
         if structure not in known or structure not in _LESIONS:
             _refuse(name, f"lesion_sizes names {str(structure)[:40]!r}, which is no lesion that the network segments")
-        if not (is_number(size) and 0 < size <= LARGEST_LESION_MM):
+        if size is not None and not (is_number(size) and 0 < size <= LARGEST_LESION_MM):
             _refuse(name, f"lesion_sizes of {structure} is not a length in mm")
-    return {structure: float(size) for structure, size in values.items()}
+    return {structure: math.inf if size is None else float(size) for structure, size in values.items()}
 
 
 def _refuse(name: str, what: str) -> NoReturn:

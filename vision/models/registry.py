@@ -28,7 +28,7 @@ class ModelEntry:
 
     `kind` says of which network, `calibration` gives slope and intercept of a structure's logit, `trained_on` says
     which CTs taught a structure: real, synthetic, real and synthetic. `lesion_sizes` are the smallest long axes in mm
-    of the lesions that it finds reliably, where that was measured.
+    of the lesions that it finds reliably, infinite for none, where that was measured.
     """
 
     name: str

@@ -21,6 +21,8 @@ from vision.models.universal.network import UniversalConfig, UniversalNetwork
 from vision.structures import names
 
 LESIONS = frozenset(names("lesion"))
+FEWEST_LESIONS = 5
+"""With fewer, nothing is known of how small a lesion is found."""
 
 
 def read_run(run: Path) -> tuple[UniversalNetwork, dict[str, Any], dict[str, Any]]:
@@ -85,19 +87,20 @@ def export_run(
 class LesionFacts:
     """What an evaluation of lesions, on cases kept apart, found: the line on the logit of a lesion's score that makes
     it the chance of a true one (None where it could not be fitted), and from which long axis in mm on lesions are found
-    reliably."""
+    reliably: None for none of any size, nothing where too few were tried."""
 
     line: tuple[float, float] | None
-    sizes_mm: Mapping[str, float]
+    sizes_mm: Mapping[str, float | None]
 
 
 def read_lesion_facts(folder: Path) -> LesionFacts:
     """What `bodymaps evaluate lesions --out` wrote. Raises UsageError E_CALIBRATION for a folder without it."""
     try:
         found = json.loads((folder / "lesions.json").read_text("utf-8"))
-        sizes = {row["structure"]: row["reliable_from_mm"] for row in found["structures"]}
+        tried = [row for row in found["structures"] if row["sensitivity"]["n"] >= FEWEST_LESIONS]
+        sizes = {row["structure"]: row["reliable_from_mm"] for row in tried if row["structure"] in LESIONS}
         fitted = json.loads((folder / "reliability.json").read_text("utf-8"))
-        known = {name: float(size) for name, size in sizes.items() if size is not None and name in LESIONS}
+        known = {name: None if size is None else float(size) for name, size in sizes.items()}
         line = None if fitted["slope"] is None else (float(fitted["slope"]), float(fitted["intercept"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
