@@ -250,7 +250,7 @@ class Scene:
         return anatomical_side_check({name: mask for name, mask in landmarks.items() if mask is not None})
 
     def reliable_from_mm(self, lesion: str) -> float | None:
-        """The smallest long axis of lesions found reliably, infinite for none of any size, None where nothing is known."""
+        """The smallest long axis of lesions found reliably: infinite for none, None where nothing is known."""
         return self.segmenter.lesion_sizes.get(lesion) if isinstance(self.segmenter, SizeSource) else None
 
     def confidence(self, part: Mask) -> float | None:
