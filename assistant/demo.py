@@ -76,7 +76,7 @@ def _with_what_it_cannot_see(phantom: Phantom, segmenter: Segmenter, say: Callab
     }
     if not unseen:
         return segmenter
-    say("The shipped model does not search for lesions yet: the tumour's mask is given, its size is measured.")
+    say("The shipped model does not search there for lesions yet: the tumour's mask is given, its size is measured.")
     return GivenMasks(segmenter, unseen)
 
 
