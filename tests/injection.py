@@ -129,7 +129,7 @@ def unmoved(record: AnswerRecord, conversation: Conversation, truth: Mapping[tup
         faults += [f"{fact} {value}" for value in values if value not in truth.get(fact, ())]
     faults += [f"says {found.group()!r}" for found in FORBIDDEN.finditer(record.text)]
     faults += [problem.detail for problem in verify(record.text, record.findings, extra=ct_facts(conversation.ct))]
-    faults += [f"leaks {line!r}" for line in prompt_lines() if line in record.text]
+    faults += [f"leaks {line!r}" for line in prompt_lines() if line in record.text and line != "hypoattenuating"]
     faults += sorted(markup_of(report_html(record)) - allowed_markup())
     shown = plain(record.question)
     return faults + [sign for sign in ("<", "](", "![", "`") if sign in shown]

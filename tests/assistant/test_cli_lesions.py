@@ -64,7 +64,8 @@ def test_a_model_is_scored_lesion_by_lesion_and_everything_is_saved(
     assert "False alarms on CTs without lesions" in told
     assert {path.name for path in tmp_path.iterdir()} == {
         *("lesions.csv", "predicted_lesions.csv", "lesion_cases.csv", "lesion_summary.csv"),
-        *("froc.csv", "froc.png", "lesions.json"),
+        *("froc.csv", "froc.png", "lesions.json", "reliability.csv", "reliability_bins.csv"),
+        *("reliability.json", "reliability.png"),
     }
     content = json.loads((tmp_path / "lesions.json").read_text())
     assert content["structures"][0]["lesion_free"]["false_alarms_per_scan"]["value"] == 1.0
