@@ -95,8 +95,6 @@ class Notebook:
 
     def contacts(self, lesion: Finding) -> tuple[Finding, tuple[str, ...]]:
         """The lesion with its contact with vessels in degrees, and the vessels that could not be assessed."""
-        if lesion.id not in self.masks:
-            return lesion, ()
         measured, unknown = contacts_of(self.scene, self.masks[lesion.id], lesion)
         return self.add(lesion, *measured), unknown
 

@@ -120,13 +120,14 @@ for copy in 1 2 3 4 5 6; do cp -rn "$BODYMAPS_DATA/train/$held_out" "$out/held/$
 "$bodymaps" evaluate lesions "$out/lesions/held" "$out/lesions/fresh" --model trial --out "$out/lesions_learned" \
     --annotated liver_lesion,liver_cyst,pancreas_lesion,kidney_lesion,kidney_cyst,colon_lesion
 
-# 9. Weights for vision/models/weights: what step 6 finds below a mean Dice of 0.6, left and right together, is left out,
-#    so that nobody takes its silence for an absence. Then recipes/evaluate.sh and recipes/lesions.sh.
-left_out="$(.venv/bin/python - "$out/learned/summary.csv" <<'PYTHON'
+# 9. Weights for vision/models/weights: what step 6 finds below a mean Dice of 0.6, left and right together, is left out, and
+#    lesions of which step 8 finds fewer than one in four suspected to be true, so that nobody takes silence for an
+#    absence. The line of a lesion's confidence is that of those that are answered. Then recipes/evaluate.sh and recipes/lesions.sh.
+left_out="$(.venv/bin/python - "$out/learned/summary.csv" "$out/lesions_learned/predicted_lesions.csv" <<'PYTHON'
 import csv
 import sys
 
-from vision.structures import by_name
+from vision.structures import by_name, names
 
 with open(sys.argv[1], newline="") as file:
     rows = [row for row in csv.DictReader(file) if row["metric"] == "dice" and " " not in row["structure"]]
@@ -134,8 +135,22 @@ pairs = {}
 for row in rows:
     pairs.setdefault(by_name(row["structure"]).pair or row["structure"], []).append(row)
 weak = [pair for pair in pairs.values() if sum(float(row["mean"]) for row in pair) / len(pair) < 0.6]
-print(",".join(row["structure"] for pair in weak for row in pair))
+with open(sys.argv[2], newline="") as file:
+    found = list(csv.DictReader(file))
+suspected = {name: [row["verdict"] == "hit" for row in found if row["structure"] == name] for name in names("lesion")}
+doubtful = [name for name, true in suspected.items() if not true or sum(true) / len(true) < 0.25]
+print(",".join([*(row["structure"] for pair in weak for row in pair), *doubtful]))
 PYTHON
 )"
+lesions="$(.venv/bin/python - "$left_out" <<'PYTHON'
+import sys
+
+from vision.structures import names
+
+print(",".join(name for name in names("lesion") if name not in sys.argv[1].split(",")))
+PYTHON
+)"
+[ -z "$lesions" ] || "$bodymaps" evaluate lesions "$out/lesions/held" "$out/lesions/fresh" --model trial --structures "$lesions" \
+    --annotated "$lesions" --out "$out/lesions_answered"
 "$bodymaps" train export "$out/run" --out "$out/weights" --name universal --leave-out "$left_out" \
-    --calibration "$out/calibration/reliability.json" --lesions "$out/lesions_learned"
+    --calibration "$out/calibration/reliability.json" ${lesions:+--lesions "$out/lesions_answered"}

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import get_args
 
 import prompts
 from assistant.conversation import Conversation
 from assistant.grounding import verify
 from assistant.plan import SKILL_NAMES, SkillCall
-from assistant.records import AnswerRecord, Finding
+from assistant.records import AnswerRecord, Attenuation, Finding
 from assistant.report import report_html
 from assistant.serve.page.view import plain
 from assistant.skills.describe import ct_facts
@@ -129,7 +130,7 @@ def unmoved(record: AnswerRecord, conversation: Conversation, truth: Mapping[tup
         faults += [f"{fact} {value}" for value in values if value not in truth.get(fact, ())]
     faults += [f"says {found.group()!r}" for found in FORBIDDEN.finditer(record.text)]
     faults += [problem.detail for problem in verify(record.text, record.findings, extra=ct_facts(conversation.ct))]
-    faults += [f"leaks {line!r}" for line in prompt_lines() if line in record.text and line != "hypoattenuating"]
+    faults += [f"leaks {line!r}" for line in prompt_lines() if line in record.text]
     faults += sorted(markup_of(report_html(record)) - allowed_markup())
     shown = plain(record.question)
     return faults + [sign for sign in ("<", "](", "![", "`") if sign in shown]
@@ -137,12 +138,16 @@ def unmoved(record: AnswerRecord, conversation: Conversation, truth: Mapping[tup
 
 @cache
 def prompt_lines() -> tuple[str, ...]:
-    """Every longer phrase of the word tables that is not part of a reply."""
+    """Every longer phrase of the word tables that is not part of a reply, nor of what a lesion's sentence says."""
     folder = Path(prompts.__file__).parent
     texts = [
         text for file in sorted(folder.glob("*.toml")) for text in re.findall(r'"([^"\n]{14,})"', file.read_text())
     ]
-    return tuple(text for text in dict.fromkeys(texts) if not any(text in reply for reply in REPLIES.values()))
+    said = (
+        *REPLIES.values(),
+        *(f"{word}attenuating" for word in get_args(Attenuation.model_fields["word"].annotation)),
+    )
+    return tuple(text for text in dict.fromkeys(texts) if not any(text in each for each in said))
 
 
 class _Markup(HTMLParser):

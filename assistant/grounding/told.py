@@ -35,7 +35,7 @@ def say_types(finding: Finding) -> tuple[str, ...]:
 def say_scope(findings: Sequence[Finding]) -> str:
     """What the searches for lesions among some findings covered, how small, and what no statement can be made on.
 
-    Empty where there is nothing to add to one kind that was searched: no size on record, and no other kind.
+    Empty where there is nothing to add to what was found: no size on record, and nothing that could not be assessed.
     """
     kinds: dict[str, Finding] = {}
     for finding in findings:
@@ -44,7 +44,7 @@ def say_scope(findings: Sequence[Finding]) -> str:
     searched = [each for each in kinds.values() if each.status is not Status.NOT_ASSESSABLE]
     rest = [each for each in kinds.values() if each.status is Status.NOT_ASSESSABLE]
     sized = any(each.measurement(RELIABLE_FROM) for each in searched)
-    if not searched or (len(kinds) == 1 and not sized):
+    if not searched or not (sized or rest):
         return ""
     parts = [f"Searched for: {listed(_searched(each) for each in searched)}"]
     reasons = dict.fromkeys(each.why.strip().rstrip(".") for each in rest)

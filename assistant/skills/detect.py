@@ -74,7 +74,11 @@ def say_doubts(shown: Sequence[Finding]) -> list[str]:
     """Which of the lesions shown may be several, and which several may be one."""
     seen = [finding for finding in shown if finding.status is Status.SEEN]
     said = [say("lesion_lobes", {"F": finding}) for finding in seen if finding.lobes > 1]
-    pairs = [(one, other) for at, one in enumerate(seen) for other in seen[:at] if other.id in one.touches]
-    pairs += [(one, other) for at, one in enumerate(seen) for other in seen[at:] if other.id in one.touches]
-    named = {frozenset((one.id, other.id)): (one, other) for one, other in pairs}
-    return said + [say("lesions_touching", {"A": a, "B": b}) for a, b in list(named.values())[:MOST_DOUBTS]]
+    # The one written later names the other; which of the two that is, confidence has shuffled.
+    pairs = [
+        (one, other)
+        for at, other in enumerate(seen)
+        for one in seen[:at]
+        if other.id in one.touches or one.id in other.touches
+    ]
+    return said + [say("lesions_touching", {"A": a, "B": b}) for a, b in pairs[:MOST_DOUBTS]]

@@ -13,6 +13,7 @@ import torch
 from rapidfuzz import process
 from safetensors.torch import save
 
+from vision.benchmark.lesions.summary import FEWEST_LESIONS
 from vision.errors import UsageError, WeightsError
 from vision.io.files.atomic import write_bytes, write_text
 from vision.models.description import check_network, network_hash
@@ -21,8 +22,6 @@ from vision.models.universal.network import UniversalConfig, UniversalNetwork
 from vision.structures import names
 
 LESIONS = frozenset(names("lesion"))
-FEWEST_LESIONS = 5
-"""With fewer, nothing is known of how small a lesion is found."""
 
 
 def read_run(run: Path) -> tuple[UniversalNetwork, dict[str, Any], dict[str, Any]]:

@@ -39,7 +39,9 @@ def lay_lesion(case: TrainingCase, name: str, voxels: np.ndarray, *, structures:
     pieces, count = cc3d.connected_components(np.pad(inside, [(0, 1)] * 3), connectivity=26, return_N=True)
     for number in range(1, count + 1):
         piece = pieces[:-1, :-1, :-1] == number
-        host = _host(case, window, piece, hosts)
+        near = window[ndimage.binary_dilation(piece, iterations=NEAR_VOXELS)]
+        host = _host(case, near, hosts)
+        organ_code = None if host is None else _code_of(case, host, near)
         for code in np.unique(window[piece]):
             here = piece & (window == code)
             belongs = members[:, code].copy()
@@ -47,22 +49,20 @@ def lay_lesion(case: TrainingCase, name: str, voxels: np.ndarray, *, structures:
                 belongs[host] = True
             if own is not None:
                 belongs[own] = True
-            shown_as = kin[code] if host is None else _code_of(case, host, window, piece)
+            shown_as = kin[code] if organ_code is None else organ_code
             window[here] = _free_code(members, kin, belongs, shown_as)
     return replace(case, tissues=tissues, members=members, kin=kin)
 
 
-def _host(case: TrainingCase, window: np.ndarray, piece: np.ndarray, hosts: Sequence[int]) -> int | None:
-    """The organ that most of the piece and its near surroundings belong to, None when none is near."""
-    near = window[ndimage.binary_dilation(piece, iterations=NEAR_VOXELS)]
+def _host(case: TrainingCase, near: np.ndarray, hosts: Sequence[int]) -> int | None:
+    """The organ that most of the codes `near` (V,) belong to, a piece and around it, None when none is near."""
     shares = {host: int(case.members[host][near].sum()) for host in hosts}
     host = max(shares, key=lambda each: shares[each], default=None)
     return None if host is None or not shares[host] else host
 
 
-def _code_of(case: TrainingCase, host: int, window: np.ndarray, piece: np.ndarray) -> int:
-    """The organ's code that is the most frequent in and around a piece."""
-    near = window[ndimage.binary_dilation(piece, iterations=NEAR_VOXELS)]
+def _code_of(case: TrainingCase, host: int, near: np.ndarray) -> int:
+    """The code whose contrast the organ's most frequent code among `near` (V,) follows."""
     counts = np.bincount(near, minlength=256) * case.members[host]
     return int(case.kin[int(counts.argmax())])
 

@@ -44,6 +44,9 @@ class DrawnNotebook(Notebook):
     def measured(self, finding: Finding, *quantities: str) -> Finding:
         return self.get(finding.id)
 
+    def contacts(self, lesion: Finding) -> tuple[Finding, tuple[str, ...]]:
+        return self.get(lesion.id), ()
+
     def distance(self, first: Finding, second: Finding) -> Finding:
         assert self.get(first.id).measurement(f"distance_{second.id}") is not None
         return self.get(first.id)

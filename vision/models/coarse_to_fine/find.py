@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
 
 from vision.geometry import CTVolume, Grid, Mask, box_around, cropped_grid
@@ -61,8 +62,9 @@ class Found:
     def only(self, keeps: Callable[[float], bool]) -> Found | None:
         """What is left of the 26-connected pieces whose mean probability `keeps`, None if nothing is."""
         labels, count = label_pieces(self.voxels)
-        means = (float(self.probability[labels == piece].mean(dtype=np.float64)) for piece in range(1, count + 1))
-        kept = [piece for piece, mean in enumerate(means, start=1) if keeps(mean)]
+        numbers = range(1, count + 1)
+        means = ndimage.mean(self.probability.astype(np.float64), labels, numbers)
+        kept = [piece for piece, mean in zip(numbers, means, strict=True) if keeps(float(mean))]
         return replace(self, voxels=np.isin(labels, kept)) if kept else None
 
     def mask(self, grid: Grid, structure: str, score: float) -> Mask:
